@@ -1,0 +1,1 @@
+"""Text to `Batch`: sources, vocabulary, objectives, tasks, order, packing. Knows no model."""

@@ -1,0 +1,1 @@
+"""`Batch` to logits: visibility, attention, layers, transformer. Knows no text."""

@@ -1,0 +1,48 @@
+"""How big a model is: one number for each word of the alphabet that a weight can have."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """The extents of a model's dimensions.
+
+    Args:
+      layers: blocks in each stack; an encoder-decoder has two stacks of this depth.
+      embed: width of the residual stream.
+      mlp: width of the hidden layer.
+      heads: query heads.
+      kv_heads: key and value heads; divides `heads`. 0 means one for each query head.
+      kv: width of one head.
+      vocab: rows of the embedding table; at least the ids of the vocabulary.
+      buckets: relative-position buckets, used where the position is "relative".
+
+    Raises:
+      ValueError: a number that cannot be, with the number that could.
+    """
+
+    layers: int
+    embed: int
+    mlp: int
+    heads: int
+    kv: int
+    vocab: int
+    kv_heads: int = 0
+    buckets: int = 32
+
+    def __post_init__(self):
+        if not self.kv_heads:
+            object.__setattr__(self, "kv_heads", self.heads)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value < 1:
+                raise ValueError(f"Size.{field.name}={value}; it counts something, so at least 1")
+        if self.heads % self.kv_heads:
+            raise ValueError(
+                f"Size.kv_heads={self.kv_heads} does not divide Size.heads={self.heads}; "
+                f"the divisors are {[n for n in range(1, self.heads + 1) if not self.heads % n]}"
+            )
+        if self.kv % 2:
+            raise ValueError(
+                f"Size.kv={self.kv} is odd; rotary positions turn pairs of numbers: {self.kv + 1}"
+            )

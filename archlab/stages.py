@@ -1,0 +1,193 @@
+"""Stages: a mixture for a budget, one after another.
+
+Budgets are written as people say them ("1T", "100B", "3M" tokens) and turned into whole steps here,
+so that no total is ever computed by hand.
+"""
+
+import dataclasses
+import re
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+SCHEDULES = ("rsqrt", "cosine", "wsd", "flat")
+
+
+def count(budget: int | str) -> int:
+    """Reads a number as people write it.
+
+    Example:
+      >>> count("100B")
+      100000000000
+      >>> count("1.5M")
+      1500000
+
+    Args:
+      budget: a whole number, or digits followed by K, M, B or T.
+
+    Returns:
+      The number, at least 1.
+
+    Raises:
+      ValueError: anything else, or a budget that is not a whole number of at least 1.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, int | str):
+        raise ValueError(f"budget={budget!r}; write a whole number, or one like '3M', '100B', '1T'")
+    match = re.fullmatch(r"(\d+)(?:\.(\d+))?([KMBT]?)", str(budget).strip().replace("_", ""))
+    if not match:
+        raise ValueError(f"budget={budget!r}; write a whole number, or one like '3M', '100B', '1T'")
+    whole, fraction, unit = match.group(1), match.group(2) or "", match.group(3)
+    number, remainder = divmod(int(whole + fraction) * UNITS[unit], 10 ** len(fraction))
+    if remainder or number < 1:
+        raise ValueError(f"budget={budget!r} is not a whole number of at least 1")
+    return number
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves over the steps of one stage.
+
+    Args:
+      kind: "rsqrt" (1/sqrt of the step after the warm-up), "cosine" (to `floor` of the peak), "wsd"
+        (warm-up, stable, linear decay over the last `decay` of the stage to `floor` of the peak) or
+        "flat".
+      peak: the highest learning rate.
+      warmup: steps of linear warm-up from 0; for "rsqrt" the steps before the fall begins.
+      decay: share of the stage, 0 to 1, that "wsd" decays for.
+      floor: share of the peak, 0 to 1, that "cosine" and "wsd" end at.
+
+    Raises:
+      ValueError: an unknown kind, or a number out of its range.
+    """
+
+    kind: str = "cosine"
+    peak: float = 1e-3
+    warmup: int = 0
+    decay: float = 0.2
+    floor: float = 0.0
+
+    def __post_init__(self):
+        if self.kind not in SCHEDULES:
+            raise ValueError(f"Schedule.kind={self.kind!r} is not one of {', '.join(SCHEDULES)}")
+        if self.peak <= 0 or self.warmup < 0:
+            raise ValueError(
+                f"Schedule.peak={self.peak} and warmup={self.warmup}; "
+                "the peak is above 0, the warm-up 0 or more steps"
+            )
+        if not (0 <= self.decay <= 1 and 0 <= self.floor <= 1):
+            raise ValueError(
+                f"Schedule.decay={self.decay} and floor={self.floor}; both are shares, 0 to 1"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A mixture for a budget.
+
+    A row holds `inputs` + `targets` tokens. An encoder-decoder reads the first number in its
+    encoder and the second in its decoder; the other architectures read their sum in their one
+    stack, so that one stage gives every architecture the same text.
+
+    Args:
+      mixture: name of a SeqIO task or mixture.
+      tokens: budget in tokens seen, as a number or like "100B"; a step sees rows × (inputs +
+        targets) tokens, padding included, and the last step is taken whole.
+      steps: the budget in steps instead; give one of the two.
+      rows: rows of a step, over all devices and microbatches.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+      accumulate: microbatches that a step is cut into; divides `rows`.
+      architecture: name of another architecture with the same weights (causal_decoder and
+        prefix_decoder); None keeps the run's.
+      schedule: the learning rate over this stage.
+      moments: "keep" carries the optimizer's state over from the stage before, "reset" begins anew.
+      name: what records call it; the mixture's name unless given.
+
+    Raises:
+      ValueError: no budget or two, or a number that cannot be.
+    """
+
+    mixture: str
+    tokens: int | str | None = None
+    steps: int | None = None
+    rows: int = 8
+    inputs: int = 0
+    targets: int = 0
+    accumulate: int = 1
+    architecture: str | None = None
+    schedule: Schedule = Schedule()
+    moments: str = "keep"
+    name: str = ""
+
+    def __post_init__(self):
+        if (self.tokens is None) == (self.steps is None):
+            raise ValueError(
+                f"stage {self.mixture}: tokens={self.tokens}, steps={self.steps}; give one of them"
+            )
+        if self.rows < 1 or self.accumulate < 1 or self.rows % self.accumulate:
+            raise ValueError(
+                f"stage {self.mixture}: accumulate={self.accumulate} does not divide "
+                f"rows={self.rows}"
+            )
+        if self.inputs < 0 or self.targets < 1:
+            raise ValueError(
+                f"stage {self.mixture}: inputs={self.inputs}, targets={self.targets}; "
+                "a row learns at least 1 token"
+            )
+        if self.moments not in ("keep", "reset"):
+            raise ValueError(f"stage {self.mixture}: moments={self.moments!r}; keep or reset")
+        if not self.name:
+            object.__setattr__(self, "name", self.mixture)
+        self.total_steps  # noqa: B018 - a budget that cannot be read is refused here
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of one row, padding included."""
+        return self.inputs + self.targets
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the stage: the fewest that see the budget."""
+        if self.steps is not None:
+            return count(self.steps)
+        return -(-count(self.tokens) // (self.rows * self.row_tokens))
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens that those steps see, padding included."""
+        return self.total_steps * self.rows * self.row_tokens
+
+
+_STAGED: dict[str, tuple[Stage, ...]] = {}
+
+
+def register(name: str, stages: list[Stage]) -> None:
+    """Names a staged mixture, so that an experiment can say `Run.stages = "t5_then_lm"`.
+
+    Args:
+      name: how it is asked for.
+      stages: the stages, first to last.
+
+    Raises:
+      ValueError: the name is taken by other stages, or there are no stages.
+    """
+    if not stages:
+        raise ValueError(f"staged mixture {name!r} has no stages")
+    if _STAGED.get(name, tuple(stages)) != tuple(stages):
+        raise ValueError(f"staged mixture {name!r} is registered already, with other stages")
+    _STAGED[name] = tuple(stages)
+
+
+def named(name: str) -> tuple[Stage, ...]:
+    """The stages registered under a name.
+
+    Args:
+      name: as given to `register`.
+
+    Returns:
+      The stages, first to last.
+
+    Raises:
+      ValueError: no such name.
+    """
+    if name not in _STAGED:
+        raise ValueError(f"no staged mixture {name!r}; there are {sorted(_STAGED)}")
+    return _STAGED[name]

@@ -1,0 +1,1 @@
+"""Logits to weights: loss, optimizer, step, checkpoint, loop."""
