@@ -1,0 +1,74 @@
+"""How a stack knows order: rotary positions, or T5's relative-position buckets."""
+
+import jax
+import jax.numpy as jnp
+
+LONGEST = 128  # T5: farther distances than about this share the last bucket
+TURN = 10_000.0  # RoFormer: base of the rotary wavelengths
+
+
+def rotate(x_BLHK: jax.Array, position_BL: jax.Array) -> jax.Array:
+    """Turns each pair of numbers of a head by an angle that grows with the position.
+
+    The dot product of two turned vectors depends on their distance only. Pairs are (i, i + K/2).
+
+    Args:
+      x_BLHK: queries or keys; K is even.
+      position_BL: int32, place of each position in its segment.
+
+    Returns:
+      The turned vectors, of the same dtype; computed in float32.
+
+    Source: Su et al. 2021 (RoFormer), section 3.4.2, equation 34; the pairing of halves is that of
+      GPT-NeoX and Llama's Hugging Face weights.
+    """
+    half = x_BLHK.shape[-1] // 2
+    turns = TURN ** -(jnp.arange(half, dtype=jnp.float32) / half)
+    angle_BLHK = position_BL[:, :, None, None].astype(jnp.float32) * turns
+    left_BLHK, right_BLHK = jnp.split(x_BLHK.astype(jnp.float32), 2, axis=-1)
+    cos_BLHK, sin_BLHK = jnp.cos(angle_BLHK), jnp.sin(angle_BLHK)
+    turned_BLHK = jnp.concatenate(
+        [
+            left_BLHK * cos_BLHK - right_BLHK * sin_BLHK,
+            right_BLHK * cos_BLHK + left_BLHK * sin_BLHK,
+        ],
+        axis=-1,
+    )
+    return turned_BLHK.astype(x_BLHK.dtype)
+
+
+def bucket(distance_LM: jax.Array, buckets: int, ahead: bool) -> jax.Array:
+    """Sorts distances into buckets: exact when near, logarithmic when far.
+
+    Where a position can look ahead, half of the buckets are for keys after the query. T5X's decoder
+    used one-sided buckets for prefix attention too, so that every key ahead shared bucket 0 with
+    the query itself; here the visibility decides.
+
+    Example, 32 buckets:
+      distance          -91  -8  -1   0   1   8   91
+      ahead=True         15   8   1   0  17  24   31
+      ahead=False        29   8   1   0   0   0    0
+
+    Args:
+      distance_LM: int32, place of the key minus place of the query.
+      buckets: how many there are.
+      ahead: whether the visibility lets a position see later ones.
+
+    Returns:
+      int32 bucket of each distance.
+
+    Source: Raffel et al. 2020, section 2.1; the arithmetic is mesh_tensorflow's and T5X's
+      `relative_position_bucket`.
+    """
+    first_LM = jnp.zeros_like(distance_LM)
+    if ahead:
+        buckets //= 2
+        first_LM = jnp.where(distance_LM > 0, buckets, 0)
+        back_LM = jnp.abs(distance_LM)
+    else:
+        back_LM = jnp.maximum(-distance_LM, 0)
+    exact = buckets // 2
+    ratio_LM = jnp.log(back_LM.astype(jnp.float32) / exact + jnp.finfo(jnp.float32).eps)
+    far_LM = exact + (ratio_LM / jnp.log(LONGEST / exact) * (buckets - exact)).astype(jnp.int32)
+    far_LM = jnp.minimum(far_LM, buckets - 1)
+    return first_LM + jnp.where(back_LM < exact, back_LM, far_LM)

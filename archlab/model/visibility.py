@@ -1,0 +1,53 @@
+"""Who sees whom: one interval of keys for each position.
+
+Position q sees exactly the keys in [start[q], end[q]). Every visibility is a choice of the two
+ends, read off the edges that a `Stream` carries:
+
+                start                 end
+  causal        of the segment        q + 1
+  prefix        of the segment        q + 1, or the end of the segment's inputs if that is later
+  full          of the segment        of the segment
+  padding       0                     0
+"""
+
+import jax
+import jax.numpy as jnp
+
+from archlab.batch import Stream
+
+AHEAD = ("prefix", "full")
+
+
+def interval(
+    stream: Stream, visibility: str, offset: jax.Array | int = 0
+) -> tuple[jax.Array, jax.Array]:
+    """Picks each position's interval.
+
+    Example, two segments of three and two positions, the first with inputs up to 2:
+      start_BL          0 0 0 3 3
+      end_BL, causal    1 2 3 4 5
+      end_BL, prefix    2 2 3 4 5
+      end_BL, full      3 3 3 5 5
+
+    Args:
+      stream: what a stack reads.
+      visibility: "causal", "prefix" or "full".
+      offset: place of the stream's first position in its row, when a row is read piece by piece.
+
+    Returns:
+      start_BL and end_BL, int32; both 0 on padding.
+
+    Raises:
+      ValueError: another visibility.
+    """
+    rows, length = stream.end_BL.shape
+    next_BL = jnp.broadcast_to(offset + jnp.arange(1, length + 1), (rows, length))
+    if visibility == "causal":
+        end_BL = next_BL
+    elif visibility == "prefix":
+        end_BL = jnp.maximum(next_BL, stream.split_BL)
+    elif visibility == "full":
+        end_BL = stream.end_BL
+    else:
+        raise ValueError(f"visibility={visibility!r} is not one of causal, prefix, full")
+    return stream.start_BL, jnp.where(stream.end_BL > 0, end_BL, 0)
