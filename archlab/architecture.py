@@ -56,3 +56,8 @@ class Architecture:
     def visibility(self) -> str:
         """Who sees whom in the last stack: "causal", "prefix" or "full"."""
         return VISIBILITY[self.name]
+
+    @property
+    def kind(self) -> str:
+        """How its rows are laid out: "decoder", "encoder_decoder" or "encoder"."""
+        return "_".join(self.stacks)

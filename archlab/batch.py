@@ -9,6 +9,7 @@ causal and a prefix decoder.
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 
 @jax.tree_util.register_dataclass
@@ -66,3 +67,33 @@ class Batch:
     target_BL: jax.Array
     weight_BL: jax.Array
     objective_B: jax.Array
+
+
+def abstract(kind: str, rows: int, inputs: int, targets: int) -> Batch:
+    """Says what the arrays of a batch look like, without making them.
+
+    Args:
+      kind: "decoder", "encoder_decoder" or "encoder".
+      rows: of the batch.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+
+    Returns:
+      A `Batch` of shapes. An encoder-decoder has two streams, the others one of their sum.
+    """
+
+    def whole(length: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((rows, length), jnp.int32)
+
+    is_pair = kind == "encoder_decoder"
+    last = targets if is_pair else inputs + targets
+    memory = inputs if is_pair else last
+    return Batch(
+        encoder=None if kind == "decoder" else Stream(*[whole(memory)] * 5),
+        decoder=None if kind == "encoder" else Stream(*[whole(last)] * 5),
+        memory_start_BL=whole(last) if is_pair else None,
+        memory_end_BL=whole(last) if is_pair else None,
+        target_BL=whole(last),
+        weight_BL=jax.ShapeDtypeStruct((rows, last), jnp.float32),
+        objective_B=jax.ShapeDtypeStruct((rows,), jnp.int32),
+    )

@@ -1,0 +1,134 @@
+"""Which way a weight moves, and how far: an optimizer's direction times a schedule's rate."""
+
+import dataclasses
+
+import jax
+import optax
+
+from archlab import mesh
+from archlab.stages import Schedule
+
+NAMES = ("adamw", "adafactor")
+UNDECAYED = ("scale", "bias")  # norms and position biases are not pulled towards 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """One optimizer. The learning rate belongs to the stage, not to it.
+
+    Args:
+      name: "adamw" or "adafactor".
+      b1: adamw: how much of the mean gradient is kept from step to step, 0 to 1.
+      b2: adamw: how much of the mean squared gradient is kept, 0 to 1.
+      epsilon: adamw: added to the root of the mean squared gradient.
+      weight_decay: share of a weight, per unit of learning rate, that a step takes away; norms
+        and biases keep theirs.
+      clip: the largest norm of the whole gradient; 0 lets any pass.
+
+    Raises:
+      ValueError: an unknown name, or a number out of its range.
+
+    Source: Loshchilov & Hutter 2019 (AdamW); Shazeer & Stern 2018 (Adafactor) with T5's settings:
+      no momentum, decay exponent 0.8, update clipping at 1, steps relative to the weights' own
+      root mean square.
+    """
+
+    name: str = "adamw"
+    b1: float = 0.9
+    b2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    clip: float = 1.0
+
+    def __post_init__(self):
+        if self.name not in NAMES:
+            raise ValueError(f"Optimizer.name={self.name!r} is not one of {', '.join(NAMES)}")
+        if not (0 <= self.b1 < 1 and 0 <= self.b2 < 1):
+            raise ValueError(f"Optimizer.b1={self.b1}, b2={self.b2}; both are in [0, 1)")
+        if self.epsilon <= 0 or self.weight_decay < 0 or self.clip < 0:
+            raise ValueError(
+                f"Optimizer.epsilon={self.epsilon}, weight_decay={self.weight_decay}, "
+                f"clip={self.clip}; epsilon is above 0, the others 0 or more"
+            )
+
+    def transform(self) -> optax.GradientTransformation:
+        """The direction, uphill: a step subtracts it times the learning rate.
+
+        Returns:
+          An optax transformation of the gradient.
+        """
+        if self.name == "adamw":
+            first = optax.scale_by_adam(self.b1, self.b2, self.epsilon)
+        else:
+            single = optax.chain(
+                optax.scale_by_factored_rms(),
+                optax.clip_by_block_rms(1.0),
+                optax.scale_by_param_block_rms(),
+            )
+            first = optax.partition({"layers": _each(single), "single": single}, _labels)
+        if not self.weight_decay:
+            return first
+        return optax.chain(first, optax.add_decayed_weights(self.weight_decay, _decayed))
+
+
+def _each(transform: optax.GradientTransformation) -> optax.GradientTransformation:
+    # Adafactor clips and scales array by array. A stack of layers is one array here, and would be
+    # clipped by its loudest layer, so each layer is handed over on its own.
+    return optax.GradientTransformation(
+        jax.vmap(transform.init), jax.vmap(lambda *args: transform.update(*args))
+    )
+
+
+def _labels(weights):
+    return jax.tree_util.tree_map_with_path(
+        lambda keys, _: "layers" if "/layers/" in mesh.path(keys) else "single", weights
+    )
+
+
+def _decayed(weights):
+    return jax.tree_util.tree_map_with_path(
+        lambda keys, _: mesh.path(keys).split("/")[-1].split("_")[0] not in UNDECAYED, weights
+    )
+
+
+def rate(schedule: Schedule, steps: int) -> optax.Schedule:
+    """Makes the learning rate of a stage's n-th step, n from 1 to `steps`.
+
+    Example, `Schedule("wsd", peak=1.0, warmup=2, decay=0.4)` over 10 steps:
+      step  1    2    3    4    5    6    7     8    9     10
+      rate  0.5  1    1    1    1    1    0.75  0.5  0.25  0
+
+    Args:
+      schedule: its shape.
+      steps: of the stage.
+
+    Returns:
+      A function of the step.
+
+    Raises:
+      ValueError: the warm-up, or the warm-up and the decay together, are longer than the stage.
+
+    Source: Raffel et al. 2020, section 3.1.2 (rsqrt: flat for the warm-up, then 1/sqrt(step));
+      Loshchilov & Hutter 2017 (cosine); Hu et al. 2024 (MiniCPM), section 4 (wsd).
+    """
+    decay = round(schedule.decay * steps) if schedule.kind == "wsd" else 0
+    if schedule.kind != "rsqrt" and schedule.warmup + decay > steps:
+        raise ValueError(
+            f"a warm-up of {schedule.warmup} and a decay of {decay} steps do not fit a stage of "
+            f"{steps}; Schedule.warmup={steps - decay} would"
+        )
+    peak, end = schedule.peak, schedule.peak * schedule.floor
+    warmup = max(schedule.warmup, 1)
+    if schedule.kind == "rsqrt":
+        return lambda step: peak * jax.lax.rsqrt(jax.numpy.maximum(step, warmup) / warmup)
+    if schedule.kind == "cosine":
+        after = optax.cosine_decay_schedule(peak, max(steps - warmup, 1), schedule.floor)
+    elif schedule.kind == "wsd":
+        stable = steps - decay - warmup
+        fall = optax.linear_schedule(peak, end, max(decay, 1))
+        after = optax.join_schedules([optax.constant_schedule(peak), fall], [stable])
+        after = after if decay else optax.constant_schedule(peak)
+    else:
+        after = optax.constant_schedule(peak)
+    rise = optax.linear_schedule(0.0, peak, warmup)
+    return optax.join_schedules([rise, after], [warmup])
