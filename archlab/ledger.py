@@ -1,0 +1,145 @@
+"""What a run costs: FLOPs by part, parameters stored and visited, tokens, loss tokens, padding.
+
+FLOPs are counted from the shapes. XLA's own count is no substitute, for it counts a scanned layer
+once however often it runs; a test holds the two equal on an unrolled program.
+
+Each multiply-add is 2 FLOPs, and a training step is 3 forward passes: the gradient of a product is
+two products. What remat computes twice is not counted, since it learns nothing. Attention is
+counted as the dense operation that `model/attention.py` performs, masked or not; look-ups, norms
+and softmaxes are left out, as is the custom.
+"""
+
+import dataclasses
+
+from archlab.architecture import Architecture
+from archlab.size import Size
+
+GATED = ("swiglu", "geglu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Flops:
+    """FLOPs by part.
+
+    Args:
+      body: products with the weights of the layers.
+      head: products with the table that makes the logits.
+      attention: products of queries with keys, and of their weights with values.
+    """
+
+    body: int = 0
+    head: int = 0
+    attention: int = 0
+
+    def times(self, number: int) -> "Flops":
+        """The FLOPs of several times the same.
+
+        Args:
+          number: how many times.
+
+        Returns:
+          Each part, multiplied.
+        """
+        return Flops(self.body * number, self.head * number, self.attention * number)
+
+    @property
+    def total(self) -> int:
+        """All parts together."""
+        return self.body + self.head + self.attention
+
+
+def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -> Flops:
+    """Counts the FLOPs of one row, forward.
+
+    Example, a decoder with embed=8, mlp=16, heads × kv = 8, no gate, one layer, row of 4 tokens:
+      per token   4 × 8 × 8 (query, key, value, out) + 2 × 8 × 16 (up, down) = 512 multiply-adds
+      body        2 × 4 × 512 = 4096 FLOPs
+
+    Args:
+      size: extents of every dimension.
+      architecture: which stacks and ingredients there are.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+
+    Returns:
+      FLOPs of one row, padding included.
+    """
+    width, keys = size.heads * size.kv, size.kv_heads * size.kv
+    own = 2 * size.embed * (width + keys)  # query and out; key and value
+    mlp = (3 if architecture.activation in GATED else 2) * size.embed * size.mlp
+    ask, answer = 2 * size.embed * width, 2 * size.embed * keys
+    is_pair = architecture.kind == "encoder_decoder"
+    last = targets if is_pair else inputs + targets
+    body, attention = last * (own + mlp), 2 * width * last * last
+    if is_pair:
+        body += inputs * (own + mlp) + last * ask + inputs * answer
+        attention += 2 * width * (inputs * inputs + last * inputs)
+    return Flops(2 * size.layers * body, 2 * last * size.embed * size.vocab, 2 * size.layers * attention)
+
+
+def training(size: Size, architecture: Architecture, inputs: int, targets: int) -> Flops:
+    """Counts the FLOPs of learning from one row: forward, and twice that for the gradient.
+
+    Args:
+      size: extents of every dimension.
+      architecture: which stacks and ingredients there are.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+
+    Returns:
+      FLOPs of one row, padding included.
+
+    Source: Kaplan et al. 2020, section 2.1.
+    """
+    return forward(size, architecture, inputs, targets).times(3)
+
+
+def visited(size: Size, architecture: Architecture, inputs: int, targets: int) -> float:
+    """Counts the weights that one token is multiplied with, on average over a row.
+
+    An encoder-decoder stores two stacks and shows each token one of them, so at equal parameters
+    it costs about half: this is the number that tells the two apart.
+
+    Args:
+      size: extents of every dimension.
+      architecture: which stacks and ingredients there are.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+
+    Returns:
+      Weights per token; look-ups in the embedding table and norms are not multiplications with a
+      matrix and do not count.
+    """
+    once = forward(size, architecture, inputs, targets)
+    return (once.body + once.head) / 2 / (inputs + targets)
+
+
+@dataclasses.dataclass
+class Ledger:
+    """What a run has cost so far.
+
+    Args:
+      flops: of all steps.
+      parameters: stored weights.
+      tokens: positions seen, padding included.
+      loss_tokens: positions learnt from, by their weight.
+      padding: positions that hold no text.
+      seconds: wall clock since the first step, without the time between a run's end and its
+        resuming, and without what was lost when it was killed.
+    """
+
+    flops: Flops = Flops()
+    parameters: int = 0
+    tokens: int = 0
+    loss_tokens: float = 0.0
+    padding: int = 0
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict:
+        """What the record keeps: the same, with padding as a share of the tokens.
+
+        Returns:
+          Plain numbers by name.
+        """
+        share = self.padding / self.tokens if self.tokens else 0.0
+        return {**dataclasses.asdict(self), "padding": share}

@@ -1,0 +1,128 @@
+"""The loop: steps of one stage, from wherever it stands to its end.
+
+Everything it does besides stepping is passed in.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+
+from archlab.batch import Batch
+from archlab.ledger import Flops
+from archlab.train.meter import Meter
+from archlab.train.step import Outcome, State
+
+
+@dataclasses.dataclass(frozen=True)
+class Every:
+    """How many steps of a stage lie between two of a kind; the last step is always due.
+
+    Args:
+      record: between two records.
+      save: between two checkpoints.
+      evaluate: between two evaluations; 0 evaluates at the end only.
+    """
+
+    record: int
+    save: int
+    evaluate: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What one stage is made of, for the loop.
+
+    Args:
+      steps: of the stage.
+      step: compiled, from `step.build`.
+      batches: the stage's batches from the state's step on, NumPy arrays.
+      waited: seconds that `batches` has let the loop wait, so far.
+      put: moves a batch to the devices.
+      names: of the objectives that a batch numbers.
+      flops: of a step.
+      tokens: of a step, padding included.
+    """
+
+    steps: int
+    step: Callable
+    batches: Iterator[Batch]
+    waited: Callable[[], float]
+    put: Callable[[Batch], Batch]
+    names: list[str]
+    flops: Flops
+    tokens: int
+
+
+def train(
+    state: State,
+    done: int,
+    work: Work,
+    meter: Meter,
+    every: Every,
+    record: Callable[[int], None],
+    evaluate: Callable[[int, State], None],
+    save: Callable[[int, State], None],
+) -> State:
+    """Takes a state through a stage.
+
+    The host is one step ahead of the devices: it hands over a step, then reads the outcome of the
+    step before, which lets the devices work while it reads.
+
+    Args:
+      state: used up.
+      done: steps of the stage that the state has taken.
+      work: the stage.
+      meter: takes in each step.
+      every: when something is due.
+      record: writes the meter down, given the step.
+      evaluate: scores the state, given the step.
+      save: keeps the state, given the step.
+
+    Returns:
+      The state after the last step.
+
+    Raises:
+      ValueError: the loss or the gradient is not a number; no such state is saved.
+    """
+    clock, waited, pending = time.monotonic(), work.waited(), None
+
+    def take(number: int, outcome: Outcome, batch: Batch) -> None:
+        nonlocal clock, waited
+        outcome = jax.device_get(outcome)
+        meter.add(outcome, work.names, batch, work.flops, work.tokens)
+        now, waited_now = time.monotonic(), work.waited()
+        meter.took(now - clock, waited_now - waited)
+        clock, waited = now, waited_now
+        if not meter.is_finite:
+            raise ValueError(
+                f"the loss or its gradient is not a number at step {number}; nothing of it was "
+                "saved. A lower Schedule.peak, a longer warmup or Optimizer.clip=1.0 may help"
+            )
+
+    for number in range(done + 1, work.steps + 1):
+        batch = next(work.batches)
+        state, outcome = work.step(state, work.put(batch))
+        if pending:
+            take(*pending)
+        pending = (number, outcome, batch)
+        due = [_due(number, often, work.steps) for often in (every.record, every.evaluate, every.save)]
+        if any(due):
+            take(*pending)
+            pending = None
+            if due[0]:
+                record(number)
+            if due[1]:
+                evaluate(number, state)
+            if due[2]:
+                meter.ledger.seconds += time.monotonic() - clock
+                clock = time.monotonic()
+                save(number, state)
+            meter.ledger.seconds += time.monotonic() - clock
+            clock = time.monotonic()
+    return state
+
+
+def _due(number: int, every: int, last: int) -> bool:
+    return number == last or (every > 0 and number % every == 0)
