@@ -88,7 +88,9 @@ def claim(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise ValueError(f"another process is training in {folder}; wait for it or stop it") from None
+        raise ValueError(
+            f"another process is training in {folder}; wait for it or stop it"
+        ) from None
     return lock
 
 

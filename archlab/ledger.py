@@ -42,6 +42,19 @@ class Flops:
         """
         return Flops(self.body * number, self.head * number, self.attention * number)
 
+    def plus(self, other: "Flops") -> "Flops":
+        """The FLOPs of both together.
+
+        Args:
+          other: the FLOPs to add.
+
+        Returns:
+          The sum, part by part.
+        """
+        return Flops(
+            self.body + other.body, self.head + other.head, self.attention + other.attention
+        )
+
     @property
     def total(self) -> int:
         """All parts together."""
@@ -74,7 +87,9 @@ def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -
     if is_pair:
         body += inputs * (own + mlp) + last * ask + inputs * answer
         attention += 2 * width * (inputs * inputs + last * inputs)
-    return Flops(2 * size.layers * body, 2 * last * size.embed * size.vocab, 2 * size.layers * attention)
+    return Flops(
+        2 * size.layers * body, 2 * last * size.embed * size.vocab, 2 * size.layers * attention
+    )
 
 
 def training(size: Size, architecture: Architecture, inputs: int, targets: int) -> Flops:

@@ -146,7 +146,7 @@ def generate(
         raise ValueError("an encoder fills masks in place and does not continue text")
     if tokens < 1 or temperature < 0:
         raise ValueError(
-            f"tokens={tokens}, temperature={temperature}; tokens is 1 or more, temperature 0 or more"
+            f"tokens={tokens}, temperature={temperature}; at least 1 token, at a temperature of 0 up"
         )
     memory_BMD, source, decoder_prompt = None, 0, prompt
     if kind == "encoder_decoder":
@@ -176,6 +176,15 @@ def generate(
             return found
         position = read + len(found) - 1
         memory_BMD = None
-        stream = Stream(*(np.full((1, 1), value, np.int32) for value in (
-            token, position, 0, position + 1 if kind == "encoder_decoder" else read, position + 1
-        )))
+        stream = Stream(
+            *(
+                np.full((1, 1), value, np.int32)
+                for value in (
+                    token,
+                    position,
+                    0,
+                    position + 1 if kind == "encoder_decoder" else read,
+                    position + 1,
+                )
+            )
+        )

@@ -146,7 +146,9 @@ class Checkpoints:
 
     def _damaged(self, total_step: int, why: str) -> str:
         before = [step for step in self.steps() if step < total_step]
-        offer = f"--resume-from {before[-1]} goes back to the one before" if before else (
-            "there is none before it; begin again in another directory with --out"
+        offer = (
+            f"--resume-from {before[-1]} goes back to the one before"
+            if before
+            else ("there is none before it; begin again in another directory with --out")
         )
         return f"checkpoint {self.folder / str(total_step)} is damaged: {why}; {offer}"

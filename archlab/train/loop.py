@@ -107,7 +107,9 @@ def train(
         if pending:
             take(*pending)
         pending = (number, outcome, batch)
-        due = [_due(number, often, work.steps) for often in (every.record, every.evaluate, every.save)]
+        due = [
+            _due(number, often, work.steps) for often in (every.record, every.evaluate, every.save)
+        ]
         if any(due):
             take(*pending)
             pending = None

@@ -11,6 +11,7 @@ import numpy as np
 
 from archlab.batch import Batch
 from archlab.ledger import Flops, Ledger
+from archlab.train.loss import Sums
 from archlab.train.step import Outcome
 
 
@@ -28,33 +29,79 @@ def padding(batch: Batch) -> int:
 
 
 @dataclasses.dataclass
+class Losses:
+    """Sums of the loss over any number of batches, by objective.
+
+    Args:
+      nats: cross-entropy, by objective.
+      weight: loss tokens, by objective.
+      z_nats: z-loss of all objectives.
+      correct: loss tokens whose likeliest token was the target, of all objectives.
+    """
+
+    nats: dict[str, float] = dataclasses.field(default_factory=dict)
+    weight: dict[str, float] = dataclasses.field(default_factory=dict)
+    z_nats: float = 0.0
+    correct: float = 0.0
+
+    def add(self, sums: Sums, names: list[str], objective_B: np.ndarray) -> None:
+        """Takes in one batch.
+
+        Args:
+          sums: of the batch, NumPy arrays.
+          names: of the objectives that `objective_B` numbers.
+          objective_B: which objective each row is from.
+        """
+        for number in np.unique(objective_B):
+            is_its_B, name = objective_B == number, names[number]
+            nats = float(np.sum(sums.loss_B[is_its_B], dtype=np.float64))
+            weight = float(np.sum(sums.weight_B[is_its_B], dtype=np.float64))
+            self.nats[name] = self.nats.get(name, 0.0) + nats
+            self.weight[name] = self.weight.get(name, 0.0) + weight
+        self.z_nats += float(np.sum(sums.z_B, dtype=np.float64))
+        self.correct += float(np.sum(sums.correct_B, dtype=np.float64))
+
+    def means(self) -> dict:
+        """Divides by the loss tokens.
+
+        Returns:
+          "loss", "loss_by_objective" (in order of name), "z_loss" in nats per loss token, and
+          "accuracy", a share; NaN where there are no loss tokens.
+        """
+        total = sum(self.weight.values())
+        over = total if total else math.nan
+        return {
+            "loss": sum(self.nats.values()) / over,
+            "loss_by_objective": {
+                name: self.nats[name] / self.weight[name] if self.weight[name] else math.nan
+                for name in sorted(self.nats)
+            },
+            "z_loss": self.z_nats / over,
+            "accuracy": self.correct / over,
+        }
+
+
+@dataclasses.dataclass
 class Meter:
-    """Sums since the last record, and the ledger.
+    """What was learnt since the last record, and the ledger.
 
     Args:
       ledger: what the run has cost.
-      steps: since the last record.
-      loss: nats since the last record, by objective.
-      weight: loss tokens since the last record, by objective.
-      z_loss: nats since the last record.
-      correct: loss tokens whose likeliest token was right.
-      gradient_norm: of the last step.
+      losses: since the last record.
+      gradient_norm: of the last step, before clipping.
       learning_rate: of the last step.
-      waited: seconds spent waiting for data since the last record; not saved.
-      busy: seconds since the last record; not saved.
+      tokens: seen by this process since the last record.
+      seconds: spent on them by this process.
+      waited: how many of the seconds were spent waiting for data.
     """
 
     ledger: Ledger
-    steps: int = 0
-    loss: dict[str, float] = dataclasses.field(default_factory=dict)
-    weight: dict[str, float] = dataclasses.field(default_factory=dict)
-    z_loss: float = 0.0
-    correct: float = 0.0
+    losses: Losses = dataclasses.field(default_factory=Losses)
     gradient_norm: float = 0.0
     learning_rate: float = 0.0
-    waited: float = 0.0
-    busy: float = 0.0
     tokens: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
 
     def add(
         self, outcome: Outcome, names: list[str], batch: Batch, flops: Flops, tokens: int
@@ -62,29 +109,19 @@ class Meter:
         """Takes in one step.
 
         Args:
-          outcome: of the step, fetched.
+          outcome: of the step, NumPy arrays.
           names: of the objectives that `batch.objective_B` numbers.
           batch: what was learnt from, NumPy arrays.
           flops: of the step.
           tokens: of the step, padding included.
         """
-        sums = outcome.sums
-        for number in np.unique(batch.objective_B):
-            is_its_B, name = batch.objective_B == number, names[number]
-            for kept, rows_B in ((self.loss, sums.loss_B), (self.weight, sums.weight_B)):
-                kept[name] = kept.get(name, 0.0) + float(np.sum(rows_B[is_its_B], dtype=np.float64))
-        self.z_loss += float(np.sum(sums.z_B, dtype=np.float64))
-        self.correct += float(np.sum(sums.correct_B, dtype=np.float64))
+        self.losses.add(outcome.sums, names, batch.objective_B)
         self.gradient_norm = float(outcome.gradient_norm)
         self.learning_rate = float(outcome.learning_rate)
-        self.steps += 1
         self.tokens += tokens
-        spent = self.ledger.flops
-        self.ledger.flops = Flops(
-            spent.body + flops.body, spent.head + flops.head, spent.attention + flops.attention
-        )
+        self.ledger.flops = self.ledger.flops.plus(flops)
         self.ledger.tokens += tokens
-        self.ledger.loss_tokens += float(np.sum(sums.weight_B, dtype=np.float64))
+        self.ledger.loss_tokens += float(np.sum(outcome.sums.weight_B, dtype=np.float64))
         self.ledger.padding += padding(batch)
 
     def took(self, seconds: float, waited: float) -> None:
@@ -95,44 +132,40 @@ class Meter:
           waited: how many of them the host waited for data.
         """
         self.ledger.seconds += seconds
-        self.busy += seconds
+        self.seconds += seconds
         self.waited += waited
 
     @property
     def is_finite(self) -> bool:
         """Whether every number so far is one."""
-        return all(map(math.isfinite, [*self.loss.values(), self.gradient_norm]))
+        return all(map(math.isfinite, [*self.losses.nats.values(), self.gradient_norm]))
 
     def read(self) -> dict:
         """Gives the means since the last record, and begins anew.
 
         Returns:
-          The fields of a "train" record that are not about its place.
+          The fields of a "train" record that are not about its place. "waiting" is a share: an
+          upper bound, since the devices may still be at work while the host waits.
         """
-        weight = sum(self.weight.values()) or 1.0
         fields = {
             **self.ledger.as_dict(),
-            "loss": sum(self.loss.values()) / weight,
-            "loss_by_objective": by_objective(self.loss, self.weight),
-            "z_loss": self.z_loss / weight,
-            "accuracy": self.correct / weight,
+            **self.losses.means(),
             "gradient_norm": self.gradient_norm,
             "learning_rate": self.learning_rate,
-            "tokens_per_second": self.tokens / self.busy if self.busy else 0.0,
-            "waiting": self.waited / self.busy if self.busy else 0.0,
+            "tokens_per_second": self.tokens / self.seconds if self.seconds else 0.0,
+            "waiting": self.waited / self.seconds if self.seconds else 0.0,
         }
-        self.loss, self.weight = {}, {}
-        self.z_loss = self.correct = self.waited = self.busy = 0.0
-        self.steps = self.tokens = 0
+        self.losses = Losses()
+        self.tokens, self.seconds, self.waited = 0, 0.0, 0.0
         return fields
 
     def as_dict(self) -> dict:
         """What a checkpoint keeps.
 
         Returns:
-          Plain numbers by name; `restored` reads them.
+          Plain numbers by name; `restored` reads them. Speed is this process's own and not kept.
         """
-        return {**dataclasses.asdict(self), "waited": 0.0, "busy": 0.0, "tokens": 0}
+        return {**dataclasses.asdict(self), "tokens": 0, "seconds": 0.0, "waited": 0.0}
 
 
 def restored(kept: dict) -> Meter:
@@ -145,17 +178,4 @@ def restored(kept: dict) -> Meter:
       The meter as it stood.
     """
     ledger = Ledger(**{**kept["ledger"], "flops": Flops(**kept["ledger"]["flops"])})
-    return Meter(**{**kept, "ledger": ledger})
-
-
-def by_objective(loss: dict[str, float], weight: dict[str, float]) -> dict[str, float]:
-    """Divides the loss of each objective by its loss tokens.
-
-    Args:
-      loss: nats, by objective.
-      weight: loss tokens, by objective.
-
-    Returns:
-      Nats per loss token, by objective in order of name; those without loss tokens are left out.
-    """
-    return {name: loss[name] / weight[name] for name in sorted(loss) if weight[name]}
+    return Meter(**{**kept, "ledger": ledger, "losses": Losses(**kept["losses"])})

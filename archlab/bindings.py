@@ -1,0 +1,329 @@
+"""Bindings: what an experiment says, line by line, checked before anything is built.
+
+A binding gives a value to a field of a class, `Size.layers = 4`, or to that of one of several
+things of a class, told apart by a scope: `span/Stage.tokens = "3M"`. Each keeps the place where it
+was written, so that every complaint can name its file and line.
+
+Why here and not in gin: gin takes the last of two bindings without a word, accepts a binding that
+nothing reads, checks no types, and suggests nothing. This file knows no gin.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+
+ROOT = "Run"
+_WORDS = {int: "a whole number", float: "a number", str: "a word in quotes", bool: "True or False"}
+
+
+class ConfigError(ValueError):
+    """What is wrong with an experiment: one line, `file:line: what, did you mean X?`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where something was written.
+
+    Args:
+      file: as a person would name it; "--set" for the command line.
+      line: counted from 1; 0 where there are no lines.
+    """
+
+    file: str
+    line: int = 0
+
+    def __str__(self):
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def error(self, what: str) -> ConfigError:
+        """Makes the error of this place.
+
+        Args:
+          what: is wrong.
+
+        Returns:
+          The error, to raise.
+        """
+        return ConfigError(f"{self}: {what}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A value that is another thing, `@span/Stage()`.
+
+    Args:
+      scope: which of several; "" for the only one.
+      name: of its class.
+      called: whether the brackets are there.
+    """
+
+    scope: str
+    name: str
+    called: bool = True
+
+    def __repr__(self):
+        return f"@{_scoped(self.scope, self.name)}{'()' if self.called else ''}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """One field's value.
+
+    Args:
+      scope: which of several things of a class; "" for all.
+      name: of the class.
+      field: of the class.
+      value: numbers, words, lists of them, `Reference`.
+      place: where it was written.
+    """
+
+    scope: str
+    name: str
+    field: str
+    value: object
+    place: Place
+
+    @property
+    def key(self) -> str:
+        """What is bound, as it is written."""
+        return f"{_scoped(self.scope, self.name)}.{self.field}"
+
+    def __str__(self):
+        return f"{self.key} = {self.value!r}"
+
+
+def _scoped(scope: str, name: str) -> str:
+    return f"{scope}/{name}" if scope else name
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Finds what was probably meant.
+
+    Example:
+      >>> nearest("layer", ["layers", "embed"])
+      ", did you mean 'layers'?"
+      >>> nearest("zzz", ["b", "a"])
+      '; there are a, b'
+
+    Args:
+      word: as written.
+      words: that would be right.
+
+    Returns:
+      The end of an error message: the likeliest word, or all of them if none is near.
+    """
+    lower = {known.lower(): known for known in words}
+    found = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.55)
+    if found:
+        return f", did you mean {lower[found[0]]!r}?"
+    return f"; there are {', '.join(sorted(lower.values()))}" if lower else ""
+
+
+def fields(kind: type) -> dict[str, object]:
+    """The fields of a dataclass that can be bound, with their types.
+
+    Args:
+      kind: the class.
+
+    Returns:
+      Types by name, in the class's order.
+    """
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+
+
+def check_name(place: Place, scope: str, name: str, kinds: dict[str, type]) -> None:
+    """Refuses a class that is not there.
+
+    Args:
+      place: where it was written.
+      scope: written before it.
+      name: of the class.
+      kinds: the classes, by name.
+
+    Raises:
+      ConfigError: there is no such class, or the scope is more than one word.
+    """
+    if name not in kinds:
+        raise place.error(f"{name!r} cannot be configured{nearest(name, kinds)}")
+    if "/" in scope:
+        raise place.error(f"{scope}/{name} has scopes within scopes; one word is enough")
+
+
+def check(binding: Binding, kinds: dict[str, type]) -> None:
+    """Refuses a binding whose class, field or type of value is wrong.
+
+    Args:
+      binding: to check.
+      kinds: the classes, by name.
+
+    Raises:
+      ConfigError: with what would be right.
+    """
+    place, name, field = binding.place, binding.name, binding.field
+    check_name(place, binding.scope, name, kinds)
+    known = fields(kinds[name])
+    if field not in known:
+        meant = nearest(field, known)
+        owners = [other for other, kind in kinds.items() if field in fields(kind)]
+        if owners:
+            meant = f", did you mean '{_scoped(binding.scope, owners[0])}.{field}'?"
+        raise place.error(f"{name} has no {field!r}{meant}")
+    for reference in references(binding.value):
+        check_name(place, reference.scope, reference.name, kinds)
+        if not reference.called:
+            called = dataclasses.replace(reference, called=True)
+            raise place.error(f"{reference!r} lacks its brackets, did you mean '{called!r}'?")
+    if not fits(binding.value, known[field]):
+        value = binding.value
+        meant = ""
+        if isinstance(value, str) and value.lower() in ("true", "false", "none"):
+            meant = f", did you mean {value.capitalize()}?"
+        elif isinstance(value, str) and _is_number(value) and fits(float(value), known[field]):
+            meant = f", did you mean {value} without quotes?"
+        raise place.error(f"{binding.key}={value!r}; it takes {_said(known[field])}{meant}")
+
+
+def references(value: object) -> list[Reference]:
+    """Finds the references in a value.
+
+    Args:
+      value: of a binding.
+
+    Returns:
+      Those at the top and those in lists and dicts, in order.
+    """
+    if isinstance(value, Reference):
+        return [value]
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple):
+        return [found for item in value for found in references(item)]
+    return []
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def fits(value: object, hint: object) -> bool:
+    """Says whether a field of a type may have a value.
+
+    Example:
+      >>> fits("six", int), fits(6, int), fits(6, float), fits(True, int)
+      (False, True, True, False)
+
+    Args:
+      value: of a binding.
+      hint: the field's type.
+
+    Returns:
+      Whether it fits; lists may stand for tuples.
+    """
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind in (typing.Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if kind is tuple:
+        if not isinstance(value, list | tuple):
+            return False
+        if parts[-1] is Ellipsis:
+            return all(fits(item, parts[0]) for item in value)
+        return len(value) == len(parts) and all(map(fits, value, parts))
+    if dataclasses.is_dataclass(hint):
+        return isinstance(value, Reference) and value.name == hint.__name__
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint
+
+
+def _said(hint: object) -> str:
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind in (typing.Union, types.UnionType):
+        return " or ".join(_said(part) for part in parts)
+    if kind is tuple:
+        if parts[-1] is Ellipsis:
+            return f"a list like [{_said(parts[0])}]"
+        return f"[{', '.join(_said(part) for part in parts)}]"
+    if dataclasses.is_dataclass(hint):
+        return f"@{hint.__name__}()"
+    return _WORDS.get(hint, "None")
+
+
+def check_once(bindings: list[Binding]) -> None:
+    """Refuses a key that is bound twice.
+
+    Args:
+      bindings: in the order they were written.
+
+    Raises:
+      ConfigError: naming both places.
+    """
+    first: dict[str, Binding] = {}
+    for binding in bindings:
+        earlier = first.setdefault(binding.key, binding)
+        if earlier is not binding:
+            raise binding.place.error(f"{binding.key} is bound already, in {earlier.place}")
+
+
+def check_whole(bindings: list[Binding], kinds: dict[str, type], file: str) -> None:
+    """Refuses an experiment that lacks a value, or that has one which nothing reads.
+
+    Args:
+      bindings: each checked, no key twice.
+      kinds: the classes, by name.
+      file: of the experiment.
+
+    Raises:
+      ConfigError: with what is missing or has no effect.
+    """
+    read: set[str] = set()
+    waiting = [("", ROOT, Place(file))]
+    scopes: set[tuple[str, str]] = set()
+    while waiting:
+        scope, name, place = waiting.pop()
+        scopes.add((scope, name))
+        bound = of(bindings, scope, name)
+        read |= {binding.key for binding in bound.values()}
+        for field in dataclasses.fields(kinds[name]):
+            required = field.default is dataclasses.MISSING and field.init
+            if required and field.name not in bound:
+                key = f"{_scoped(scope, name)}.{field.name}"
+                raise place.error(
+                    f"{key} is not set anywhere; bind it, or include a word that does"
+                )
+        for binding in bound.values():
+            for reference in references(binding.value):
+                waiting.append((reference.scope or scope, reference.name, binding.place))
+    for binding in bindings:
+        if binding.key in read:
+            continue
+        used = sorted(_scoped(scope, name) for scope, name in scopes if name == binding.name)
+        said = f"{binding.key} has no effect"
+        if not used:
+            raise binding.place.error(f"{said}: nothing refers to @{binding.name}()")
+        if binding.scope:
+            wanted = _scoped(binding.scope, binding.name)
+            raise binding.place.error(f"{said}: no @{wanted}() is used{nearest(wanted, used)}")
+        others = ", ".join(sorted(f"{one}.{binding.field}" for one in used))
+        raise binding.place.error(f"{said}: {others} say otherwise; bind those")
+
+
+def of(bindings: list[Binding], scope: str, name: str) -> dict[str, Binding]:
+    """Finds what one thing is made with.
+
+    Args:
+      bindings: all of them.
+      scope: of the thing.
+      name: of its class.
+
+    Returns:
+      The binding of each bound field; one with the scope goes before one without.
+    """
+    found = {one.field: one for one in bindings if (one.scope, one.name) == ("", name)}
+    return found | {one.field: one for one in bindings if (one.scope, one.name) == (scope, name)}

@@ -1,0 +1,121 @@
+"""The programs of a stage: its model on a mesh, and its step and its score, each compiled once."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+
+from archlab import batch as batches
+from archlab import mesh, stages
+from archlab.batch import Batch
+from archlab.data import pipeline
+from archlab.model.transformer import Transformer
+from archlab.settings import Run
+from archlab.train import step
+from archlab.train.step import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """One stage of a run, on a mesh.
+
+    Args:
+      run: the settings.
+      number: of the stage, from 0.
+      mesh: of the devices.
+    """
+
+    run: Run
+    number: int
+    mesh: jax.sharding.Mesh
+
+    @property
+    def stage(self) -> stages.Stage:
+        """The stage itself."""
+        return self.run.stages[self.number]
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of all stages before it."""
+        return sum(stage.total_steps for stage in self.run.stages[: self.number])
+
+    @functools.cached_property
+    def model(self) -> Transformer:
+        """The model, bound to the mesh."""
+        return step.on(self.mesh, self.run.model(self.stage))
+
+    @functools.cached_property
+    def batch(self) -> Batch:
+        """Shapes of a batch."""
+        kind = self.run.architecture.kind
+        return batches.abstract(kind, self.stage.rows, self.stage.inputs, self.stage.targets)
+
+    @functools.cached_property
+    def shapes(self) -> State:
+        """Shapes of the state, with shardings."""
+        return step.shapes(self.model, self.run.optimizer, self.mesh, self.batch)
+
+    @functools.cached_property
+    def learn(self) -> Callable:
+        """The compiled step: state and batch to state and outcome."""
+        with self._precision():
+            return step.build(
+                self.model,
+                self.run.optimizer,
+                self.stage.schedule,
+                self.stage.total_steps,
+                self.mesh,
+                self.batch,
+                self.stage.accumulate,
+                self.run.z_loss,
+            )
+
+    @functools.cached_property
+    def score(self) -> Callable:
+        """The compiled score: weights and batch to sums."""
+        with self._precision():
+            return step.scorer(self.model, self.mesh, self.shapes.weights, self.batch)
+
+    def first(self) -> State:
+        """Makes the state that a run begins with."""
+        return step.first(self.model, self.run.optimizer, self.mesh, self.batch, self.run.seed)
+
+    def put(self, batch: Batch) -> Batch:
+        """Moves a batch to the devices, each its own rows.
+
+        Args:
+          batch: NumPy arrays.
+
+        Returns:
+          JAX arrays.
+        """
+        return jax.device_put(batch, mesh.rows(self.mesh, batch))
+
+    def rows(self, recipe: pipeline.Recipe, split: str) -> pipeline.Rows:
+        """Numbers the rows of the stage.
+
+        Args:
+          recipe: of the stage's mixture.
+          split: "train" or "validation".
+
+        Returns:
+          The rows.
+
+        Raises:
+          ValueError: an objective does not fit the architecture or the lengths.
+        """
+        return pipeline.Rows(
+            recipe,
+            self.stage.inputs,
+            self.stage.targets,
+            self.run.architecture.kind,
+            seed=self.run.seed,
+            stage=self.number,
+            split=split,
+        )
+
+    def _precision(self):
+        # Accelerators multiply float32 in fewer bits unless they are told not to.
+        whole = self.run.precision == "float32"
+        return jax.default_matmul_precision("highest" if whole else "default")
