@@ -9,10 +9,10 @@ nothing reads, checks no types, and suggests nothing. This file knows no gin.
 """
 
 import dataclasses
-import difflib
 import types
 import typing
-from collections.abc import Iterable
+
+from archlab.spelling import nearest
 
 ROOT = "Run"
 _WORDS = {int: "a whole number", float: "a number", str: "a word in quotes", bool: "True or False"}
@@ -98,29 +98,6 @@ def _scoped(scope: str, name: str) -> str:
     return f"{scope}/{name}" if scope else name
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Finds what was probably meant.
-
-    Example:
-      >>> nearest("layer", ["layers", "embed"])
-      ", did you mean 'layers'?"
-      >>> nearest("zzz", ["b", "a"])
-      '; there are a, b'
-
-    Args:
-      word: as written.
-      words: that would be right.
-
-    Returns:
-      The end of an error message: the likeliest word, or all of them if none is near.
-    """
-    lower = {known.lower(): known for known in words}
-    found = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.55)
-    if found:
-        return f", did you mean {lower[found[0]]!r}?"
-    return f"; there are {', '.join(sorted(lower.values()))}" if lower else ""
-
-
 def fields(kind: type) -> dict[str, object]:
     """The fields of a dataclass that can be bound, with their types.
 
@@ -177,11 +154,10 @@ def check(binding: Binding, kinds: dict[str, type]) -> None:
             called = dataclasses.replace(reference, called=True)
             raise place.error(f"{reference!r} lacks its brackets, did you mean '{called!r}'?")
     if not fits(binding.value, known[field]):
-        value = binding.value
-        meant = ""
+        value, meant = binding.value, ""
         if isinstance(value, str) and value.lower() in ("true", "false", "none"):
             meant = f", did you mean {value.capitalize()}?"
-        elif isinstance(value, str) and _is_number(value) and fits(float(value), known[field]):
+        elif isinstance(value, str) and fits(_number(value), known[field]):
             meant = f", did you mean {value} without quotes?"
         raise place.error(f"{binding.key}={value!r}; it takes {_said(known[field])}{meant}")
 
@@ -197,19 +173,16 @@ def references(value: object) -> list[Reference]:
     """
     if isinstance(value, Reference):
         return [value]
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, list | tuple):
-        return [found for item in value for found in references(item)]
-    return []
+    items = [*value, *value.values()] if isinstance(value, dict) else value
+    is_list = isinstance(items, list | tuple)
+    return [found for item in items for found in references(item)] if is_list else []
 
 
-def _is_number(word: str) -> bool:
+def _number(word: str) -> int | float | str:
     try:
-        float(word)
+        return int(word) if word.isdecimal() else float(word)
     except ValueError:
-        return False
-    return True
+        return word
 
 
 def fits(value: object, hint: object) -> bool:
@@ -247,9 +220,7 @@ def _said(hint: object) -> str:
     if kind in (typing.Union, types.UnionType):
         return " or ".join(_said(part) for part in parts)
     if kind is tuple:
-        if parts[-1] is Ellipsis:
-            return f"a list like [{_said(parts[0])}]"
-        return f"[{', '.join(_said(part) for part in parts)}]"
+        return f"[{', '.join('...' if part is Ellipsis else _said(part) for part in parts)}]"
     if dataclasses.is_dataclass(hint):
         return f"@{hint.__name__}()"
     return _WORDS.get(hint, "None")
@@ -291,8 +262,7 @@ def check_whole(bindings: list[Binding], kinds: dict[str, type], file: str) -> N
         bound = of(bindings, scope, name)
         read |= {binding.key for binding in bound.values()}
         for field in dataclasses.fields(kinds[name]):
-            required = field.default is dataclasses.MISSING and field.init
-            if required and field.name not in bound:
+            if field.default is dataclasses.MISSING and field.name not in bound:
                 key = f"{_scoped(scope, name)}.{field.name}"
                 raise place.error(
                     f"{key} is not set anywhere; bind it, or include a word that does"

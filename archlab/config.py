@@ -8,7 +8,6 @@ code, so one from a stranger is safe to read. `import`, macros, and files outsid
 
 import dataclasses
 import re
-import sys
 import tokenize
 from pathlib import Path
 
@@ -16,13 +15,14 @@ import gin
 from gin import config_parser
 from ml_collections import FrozenConfigDict
 
-from archlab import bindings
+from archlab import bindings, experiments
 from archlab.architecture import Architecture
-from archlab.bindings import Binding, ConfigError, Place, Reference, nearest
+from archlab.bindings import Binding, ConfigError, Place, Reference
 from archlab.data.pipeline import Data
 from archlab.mesh import Mesh
 from archlab.settings import Run
 from archlab.size import Size
+from archlab.spelling import nearest
 from archlab.stages import Schedule, Stage
 from archlab.train.optimizer import Optimizer
 
@@ -33,8 +33,11 @@ KINDS = {
 BYTES = 65_536  # of one file; a sentence takes a thousand
 DEPTH = 8  # of includes within includes
 OVERRIDE = "--set"
+_ENDS = (tokenize.NEWLINE, tokenize.ENDMARKER)
 _NAMED = re.compile(r"# experiment: (\S+)\n")  # first line of a run's own config.gin
-_GIN_ADDS = re.compile(r"(.*?)\n  In call to configurable '(\w+)' [^\n]*?(?: in scope '(\w*)')?(?:\n|$)")
+_GIN_ADDS = re.compile(
+    r"(.*?)\n  In call to configurable '(\w+)' [^\n]*?(?: in scope '(\w*)')?(?:\n|$)"
+)
 
 for _name, _kind in KINDS.items():
     gin.external_configurable(_kind, name=_name)
@@ -48,7 +51,8 @@ class Experiment:
       name: what it is called.
       run: what it says.
       gin_text: the same in one file, with the overrides; `read` reads it back.
-      settings: every setting, given or default, in a frozen tree: `settings.size.layers`.
+      settings: every setting, given or default, typed and frozen, by dotted name:
+        `settings.size.layers`; stages are numbered, `settings.stages["0"].rows`.
       operative: every setting as gin writes it.
       written: its bindings, with their places.
     """
@@ -79,48 +83,6 @@ class Experiment:
         return error
 
 
-def home() -> Path:
-    """Finds the directory that holds `gin/` and `experiments/`.
-
-    Returns:
-      The checkout, or where the package was installed.
-
-    Raises:
-      ValueError: there is none.
-    """
-    package = Path(__file__).resolve().parent
-    places = (package.parent, package, Path(sys.prefix) / "share" / "archlab")
-    for place in places:
-        if (place / "gin" / "size").is_dir() and (place / "experiments").is_dir():
-            return place
-    raise ValueError(f"no gin/ and experiments/ in {', '.join(map(str, places))}; install again")
-
-
-def find(experiment: str | Path) -> Path:
-    """Finds an experiment's file.
-
-    Args:
-      experiment: path of a .gin file, or the name of one in `experiments/`.
-
-    Returns:
-      The path.
-
-    Raises:
-      ValueError: it is not there, with the nearest that is.
-    """
-    path, known = Path(experiment), home() / "experiments"
-    if path.suffix == ".gin" and path.is_file():
-        return path
-    if (known / f"{path.stem}.gin").is_file() and path.parent in (Path("."), Path("experiments")):
-        return known / f"{path.stem}.gin"
-    if path.is_dir():
-        raise ValueError(f"{experiment} is a directory; an experiment is a .gin file")
-    if path.exists():
-        raise ValueError(f"{experiment} is no experiment; its name would end in .gin")
-    there = {one.stem for folder in (known, path.parent) for one in folder.glob("*.gin")}
-    raise ValueError(f"no experiment {str(experiment)!r}{nearest(path.stem, there)}")
-
-
 def read(experiment: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Experiment:
     """Reads an experiment, with its includes.
 
@@ -138,7 +100,7 @@ def read(experiment: str | Path, overrides: list[str] | tuple[str, ...] = ()) ->
       ConfigError: anything wrong with a line, which it names.
       ValueError: there is no such experiment.
     """
-    path = find(experiment)
+    path = experiments.find(experiment)
     said = _closure(path)
     for binding in said:
         bindings.check(binding, KINDS)
@@ -155,14 +117,18 @@ def read(experiment: str | Path, overrides: list[str] | tuple[str, ...] = ()) ->
         name=name,
         run=run,
         gin_text=_text(name, said),
-        settings=FrozenConfigDict(dataclasses.asdict(run)),
+        settings=_settings(run),
         operative=operative,
         written=tuple(said),
     )
 
 
 def _shown(path: Path) -> str:
-    return str(path.relative_to(home())) if path.is_relative_to(home()) else str(path)
+    return (
+        str(path.relative_to(experiments.home()))
+        if path.is_relative_to(experiments.home())
+        else str(path)
+    )
 
 
 class _Delegate(config_parser.ParserDelegate):
@@ -202,7 +168,7 @@ def _statements(text: str, file: str):
 
 def _closure(top: Path) -> list[Binding]:
     """Reads a file and what it includes, in order."""
-    allowed = [home() / "gin", home() / "experiments", top.resolve().parent]
+    allowed = [experiments.home() / "gin", experiments.home() / "experiments", top.resolve().parent]
     seen: dict[Path, Place] = {}
     found: list[Binding] = []
 
@@ -232,7 +198,7 @@ def _closure(top: Path) -> list[Binding]:
                 found.append(Binding(*statement[:4], place))
 
     def include(name: str, path: Path, place: Place, depth: int) -> None:
-        choices = [(base / name).resolve() for base in (home(), path.resolve().parent)]
+        choices = [(base / name).resolve() for base in (experiments.home(), path.resolve().parent)]
         inside = [one for one in choices if any(map(one.is_relative_to, allowed))]
         if not inside or Path(name).suffix != ".gin":
             raise place.error(
@@ -241,7 +207,10 @@ def _closure(top: Path) -> list[Binding]:
             )
         there = next((one for one in inside if one.is_file()), None)
         if there is None:
-            known = [str(one.relative_to(home())) for one in (home() / "gin").rglob("*.gin")]
+            known = [
+                str(one.relative_to(experiments.home()))
+                for one in (experiments.home() / "gin").rglob("*.gin")
+            ]
             known += [one.name for one in path.resolve().parent.glob("*.gin")]
             raise place.error(f"include {name!r} is not there{nearest(name, known)}")
         if there in seen:
@@ -261,7 +230,9 @@ def _override(text: str) -> Binding:
     key, equals, raw = text.partition("=")
     match = re.fullmatch(r"(?:([\w/]+)/)?(\w+)\.(\w+)", key.strip())
     if not match or not equals:
-        known = [f"{name}.{field}" for name, kind in KINDS.items() for field in bindings.fields(kind)]
+        known = [
+            f"{name}.{field}" for name, kind in KINDS.items() for field in bindings.fields(kind)
+        ]
         meant = [one for one in known if one.split(".")[1] == key.strip()]
         raise place.error(f"write it as Key=value{nearest(key.strip(), meant or known)}")
     scope, name, field = match.group(1) or "", match.group(2), match.group(3)
@@ -269,7 +240,7 @@ def _override(text: str) -> Binding:
     try:
         parser = config_parser.ConfigParser(raw, _Delegate())
         value = parser.parse_value()
-        is_all = parser.current_token.type in (tokenize.NEWLINE, tokenize.ENDMARKER)
+        is_all = "\n" not in raw and parser.current_token.type in _ENDS
     except (SyntaxError, tokenize.TokenError, RecursionError):
         is_all = False
     except ValueError as error:
@@ -299,14 +270,24 @@ def _refused(message: str, said: list[Binding]) -> ConfigError:
     match = _GIN_ADDS.match(message)
     assert match, message
     what, name, scope = match.group(1), match.group(2), match.group(3) or ""
-    bound = list(bindings.of(said, scope, name).values())
-    by_field = [one for one in bound if re.search(rf"\b{one.field}=", what)]
-    by_value = [one for one in bound if repr(one.value) in what]
     choice = re.search(r"='([^']*)' is not one of (.*)", what)
     if choice:
         what += nearest(choice.group(1), choice.group(2).split(", ")).split(";")[0]
-    best = [one for one in by_field if one in by_value] + by_field + by_value + bound
-    return best[0].place.error(what)
+    bound = bindings.of(said, scope, name).values()
+    near = [one for one in said if one in bound]  # of the thing itself, the last-written last
+    quoted = [one for one in said if f"{one.field}={one.value!r}" in what]
+    named = [one for one in near if re.search(rf"\b{one.field}=", what)]
+    valued = [one for one in near if repr(one.value) in what]
+    own = [one for one in quoted if one in near]
+    best = own or quoted or named or valued or near
+    return best[-1].place.error(what)
+
+
+def _settings(run: Run) -> FrozenConfigDict:
+    tree = dataclasses.asdict(run)
+    if not isinstance(run.stages, str):  # ConfigDict holds no dicts in lists
+        tree["stages"] = {str(number): stage for number, stage in enumerate(tree["stages"])}
+    return FrozenConfigDict(tree)
 
 
 def _text(name: str, said: list[Binding]) -> str:

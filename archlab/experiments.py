@@ -1,0 +1,63 @@
+"""Where experiments are: words in `gin/`, sentences in `experiments/`, found by name or by path."""
+
+import sys
+from pathlib import Path
+
+from archlab.spelling import nearest
+
+
+def home() -> Path:
+    """Finds the directory that holds `gin/` and `experiments/`.
+
+    Returns:
+      The checkout, or where the package was installed.
+
+    Raises:
+      ValueError: there is none.
+    """
+    package = Path(__file__).resolve().parent
+    places = (package.parent, package, Path(sys.prefix) / "share" / "archlab")
+    for place in places:
+        if (place / "gin" / "size").is_dir() and (place / "experiments").is_dir():
+            return place
+    raise ValueError(f"no gin/ and experiments/ in {', '.join(map(str, places))}; install again")
+
+
+def find(experiment: str | Path) -> Path:
+    """Finds an experiment's file.
+
+    Args:
+      experiment: path of a .gin file, or the name of one in `experiments/`.
+
+    Returns:
+      The path.
+
+    Raises:
+      ValueError: it is not there, with the nearest that is.
+    """
+    path, known = Path(experiment), home() / "experiments"
+    if path.suffix == ".gin" and path.is_file():
+        return path
+    if (known / f"{path.stem}.gin").is_file() and path.parent in (Path("."), Path("experiments")):
+        return known / f"{path.stem}.gin"
+    if path.is_dir():
+        raise ValueError(f"{experiment} is a directory; an experiment is a .gin file")
+    if path.exists():
+        raise ValueError(f"{experiment} is no experiment; its name would end in .gin")
+    there = {one.stem for folder in (known, path.parent) for one in folder.glob("*.gin")}
+    raise ValueError(f"no experiment {str(experiment)!r}{nearest(path.stem, there)}")
+
+
+def headline(path: Path) -> str:
+    """Reads what a gin file says it is.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      Its first comment, up to the first full stop or the end of the line.
+    """
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            return line.lstrip("# ").split(". ")[0].rstrip(".")
+    return ""
