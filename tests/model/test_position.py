@@ -1,0 +1,46 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from archlab.model import position
+
+# First distance of each bucket, 32 buckets, as published T5 checkpoints were trained with.
+CAUSAL = [*range(16), 16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113]
+BOTH_WAYS = [*range(8), 8, 12, 16, 23, 32, 46, 64, 91]
+
+
+def published(distance: int, ahead: bool) -> int:
+    edges = BOTH_WAYS if ahead else CAUSAL
+    far = abs(distance) if ahead else max(-distance, 0)
+    bucket = max(number for number, edge in enumerate(edges) if edge <= far)
+    return bucket + (16 if ahead and distance > 0 else 0)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_buckets_are_the_published_ones(ahead):
+    distance_LM = jnp.arange(-400, 401)[None]
+    found = position.bucket(distance_LM, 32, ahead)[0].tolist()
+    assert found == [published(distance, ahead) for distance in range(-400, 401)]
+
+
+def test_rotation_is_multiplication_by_a_complex_number():
+    random = np.random.default_rng(0)
+    x_BLHK = random.normal(size=(2, 5, 3, 8)).astype(np.float32)
+    position_BL = random.integers(0, 2000, (2, 5)).astype(np.int32)
+    turned_BLHK = position.rotate(jnp.asarray(x_BLHK), jnp.asarray(position_BL))
+    pairs = x_BLHK[..., :4].astype(np.complex128) + 1j * x_BLHK[..., 4:]
+    turns = 10_000.0 ** (-np.arange(4) / 4)
+    pairs *= np.exp(1j * position_BL[:, :, None, None] * turns)
+    expected = np.concatenate([pairs.real, pairs.imag], axis=-1)
+    np.testing.assert_allclose(turned_BLHK, expected, atol=5e-4)
+
+
+def test_a_product_of_rotated_vectors_depends_on_their_distance_alone():
+    random = np.random.default_rng(1)
+    query_K, key_K = random.normal(size=(2, 8)).astype(np.float32)
+    products = []
+    for shift in (0, 3, 50):
+        x_BLHK = jnp.asarray(np.stack([query_K, key_K])[None, :, None])
+        turned_BLHK = position.rotate(x_BLHK, jnp.asarray([[7 + shift, 2 + shift]]))
+        products.append(float(turned_BLHK[0, 0, 0] @ turned_BLHK[0, 1, 0]))
+    np.testing.assert_allclose(products, products[0], rtol=1e-4)

@@ -1,0 +1,47 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from archlab.batch import Stream
+from archlab.model import visibility
+from tests import drawn
+
+PICTURES = {  # a row per position, a column per key: two segments (3 and 2 long) and padding
+    "causal": ["1.....", "11....", "111...", "...1..", "...11.", "......"],
+    "prefix": ["11....", "11....", "111...", "...1..", "...11.", "......"],
+    "full": ["111...", "111...", "111...", "...11.", "...11.", "......"],
+}
+
+
+def two_segments() -> Stream:
+    return drawn.stream(np.random.default_rng(0), [[(0, 2, 3), (3, 3, 5)]], 6, 9)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_each_visibility_is_its_picture(name):
+    start_BL, end_BL = visibility.interval(two_segments(), name)
+    seen = [
+        "".join("1" if low <= key < high else "." for key in range(6))
+        for low, high in zip(start_BL[0].tolist(), end_BL[0].tolist(), strict=True)
+    ]
+    assert seen == PICTURES[name]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_row_read_piece_by_piece_has_the_intervals_of_the_row(name):
+    whole = two_segments()
+    start_BL, end_BL = visibility.interval(whole, name)
+    for place in range(6):
+        piece = Stream(
+            *(
+                getattr(whole, field)[:, place : place + 1]
+                for field in ("tokens_BL", "position_BL", "start_BL", "split_BL", "end_BL")
+            )
+        )
+        low_BL, high_BL = visibility.interval(piece, name, jnp.int32(place))
+        assert (int(low_BL[0, 0]), int(high_BL[0, 0])) == (start_BL[0, place], end_BL[0, place])
+
+
+def test_an_unknown_visibility_is_refused():
+    with pytest.raises(ValueError, match="'sideways' is not one of causal, prefix, full"):
+        visibility.interval(two_segments(), "sideways")
