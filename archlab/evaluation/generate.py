@@ -146,7 +146,7 @@ def generate(
         raise ValueError("an encoder fills masks in place and does not continue text")
     if tokens < 1 or temperature < 0:
         raise ValueError(
-            f"tokens={tokens}, temperature={temperature}; at least 1 token, at a temperature of 0 up"
+            f"tokens={tokens}, temperature={temperature}; at least 1 token, at 0 or more"
         )
     memory_BMD, source, decoder_prompt = None, 0, prompt
     if kind == "encoder_decoder":

@@ -173,10 +173,6 @@ def build(
     Raises:
       ValueError: the rows of a microbatch, or a dimension of a weight, do not divide over the mesh.
     """
-    state = shapes(model, optimizer, mesh, batch)
-    transform, learning_rate = optimizer.transform(), rate(schedule, steps)
-    weight_shardings = jax.tree.map(lambda leaf: leaf.sharding, state.weights)
-    whole = NamedSharding(mesh, PartitionSpec())
     micro = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
             (leaf.shape[0] // accumulate, *leaf.shape[1:]), leaf.dtype
@@ -184,6 +180,10 @@ def build(
         batch,
     )
     meshes.rows(mesh, micro)
+    state = shapes(model, optimizer, mesh, batch)
+    transform, learning_rate = optimizer.transform(), rate(schedule, steps)
+    weight_shardings = jax.tree.map(lambda leaf: leaf.sharding, state.weights)
+    whole = NamedSharding(mesh, PartitionSpec())
 
     def objective(weights, batch: Batch, total):
         logits_BLV = model.apply({"params": weights}, batch)
@@ -212,7 +212,7 @@ def build(
     def step(state: State, batch: Batch) -> tuple[State, Outcome]:
         total = jnp.sum(batch.weight_BL)
         slope, sums = accumulated(state.weights, batch, jnp.where(total > 0, total, 1.0))
-        norm = optax.global_norm(slope)
+        norm = optax.tree.norm(slope)
         if optimizer.clip:
             shrink = jnp.minimum(1.0, optimizer.clip / jnp.maximum(norm, 1e-30))
             slope = jax.tree.map(lambda leaf: leaf * shrink, slope)

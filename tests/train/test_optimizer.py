@@ -1,0 +1,112 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from archlab.stages import Schedule
+from archlab.train.optimizer import Optimizer, rate
+
+
+def drawn(seed: int = 0) -> dict:
+    random = np.random.default_rng(seed)
+
+    def array(*shape: int) -> jax.Array:
+        return jnp.asarray(random.normal(size=shape), jnp.float32)
+
+    layers = {"mlp": {"up_DF": array(3, 130, 140)}, "norm": {"scale_D": array(3, 130)}}
+    return {"decoder": {"bias_RH": array(32, 4), "layers": layers}, "head": {"head_DV": array(7, 9)}}
+
+
+def test_adamw_is_its_formula_in_float64():
+    optimizer = Optimizer("adamw", b1=0.8, b2=0.9, epsilon=1e-6, weight_decay=0.3)
+    weights, transform = drawn(), optimizer.transform()
+    state = transform.init(weights)
+    mean = square = np.zeros((7, 9))
+    for step in range(1, 4):
+        slope = drawn(step)
+        direction, state = transform.update(slope, state, weights)
+        wide = np.asarray(slope["head"]["head_DV"], np.float64)
+        mean, square = 0.8 * mean + 0.2 * wide, 0.9 * square + 0.1 * wide**2
+        adam = mean / (1 - 0.8**step) / (np.sqrt(square / (1 - 0.9**step)) + 1e-6)
+        expected = adam + 0.3 * np.asarray(weights["head"]["head_DV"])
+        np.testing.assert_allclose(direction["head"]["head_DV"], expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adafactor"])
+def test_norms_and_biases_are_not_decayed(name):
+    weights = drawn()
+    still = jax.tree.map(jnp.zeros_like, weights)
+    transform = Optimizer(name, weight_decay=0.5).transform()
+    direction, _ = transform.update(still, transform.init(weights), weights)
+    decoder = direction["decoder"]
+    assert not decoder["bias_RH"].any() and not decoder["layers"]["norm"]["scale_D"].any()
+    np.testing.assert_allclose(direction["head"]["head_DV"], weights["head"]["head_DV"] * 0.5)
+    np.testing.assert_allclose(
+        decoder["layers"]["mlp"]["up_DF"], weights["decoder"]["layers"]["mlp"]["up_DF"] * 0.5
+    )
+
+
+def test_adafactor_treats_each_layer_of_a_stack_as_optax_would_alone():
+    transform = Optimizer("adafactor", weight_decay=0.0).transform()
+    alone = optax.adafactor(None)  # downhill, where ours is uphill
+    weights = drawn()
+    state = transform.init(weights)
+    each = [jax.tree.map(lambda leaf: leaf[n], weights["decoder"]["layers"]) for n in range(3)]
+    states = [alone.init(layer) for layer in each]
+    for step in range(1, 4):
+        slope = drawn(step)
+        loud = slope["decoder"]["layers"]["mlp"]["up_DF"].at[1].multiply(1000.0)
+        slope["decoder"]["layers"]["mlp"]["up_DF"] = loud
+        direction, state = transform.update(slope, state, weights)
+        for number in range(3):
+            mine = jax.tree.map(lambda leaf: leaf[number], slope["decoder"]["layers"])  # noqa: B023
+            theirs, states[number] = alone.update(mine, states[number], each[number])
+            found = jax.tree.map(lambda leaf: leaf[number], direction["decoder"]["layers"])  # noqa: B023
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, -b, rtol=1e-5), found, theirs)
+
+
+def test_adafactor_keeps_rows_and_columns_and_not_squares():
+    state = Optimizer("adafactor").transform().init(drawn())
+    sizes = [leaf.size for leaf in jax.tree.leaves(state)]
+    assert max(sizes) < 3 * 130 * 140
+
+
+RATES = {
+    Schedule("wsd", peak=1.0, warmup=2, decay=0.4): [0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0],
+    Schedule("wsd", peak=2.0, decay=0.5, floor=0.5): [2, 2, 2, 2, 2, 1.8, 1.6, 1.4, 1.2, 1],
+    Schedule("flat", peak=3.0, warmup=3): [1, 2, 3, 3, 3, 3, 3, 3, 3, 3],
+    Schedule("flat", peak=3.0): [3] * 10,
+    Schedule("rsqrt", peak=1.0, warmup=4): [1, 1, 1, 1, *(np.sqrt(4 / n) for n in range(5, 11))],
+    Schedule("cosine", peak=1.0, warmup=2, floor=0.1): [
+        0.5,
+        1,
+        *(0.1 + 0.9 * (1 + np.cos(np.pi * n / 8)) / 2 for n in range(1, 9)),
+    ],
+}
+
+
+@pytest.mark.parametrize("schedule", RATES, ids=lambda one: f"{one.kind}-{one.warmup}")
+def test_a_schedule_is_its_table(schedule):
+    learning_rate = jax.jit(rate(schedule, 10))
+    found = [float(learning_rate(jnp.int32(step))) for step in range(1, 11)]
+    np.testing.assert_allclose(found, RATES[schedule], atol=1e-6)
+
+
+def test_t5s_own_schedule():
+    learning_rate = rate(Schedule("rsqrt", peak=0.01, warmup=10_000), 2**19)
+    for step in (1, 10_000, 10_001, 524_288):
+        np.testing.assert_allclose(learning_rate(step), 1 / np.sqrt(max(step, 10_000)), rtol=1e-6)
+
+
+def test_a_schedule_longer_than_its_stage_is_refused():
+    with pytest.raises(ValueError, match="warm-up of 90 .* decay of 20 .* of 100; .*warmup=80"):
+        rate(Schedule("wsd", warmup=90, decay=0.2), 100)
+
+
+@pytest.mark.parametrize(
+    "field, value", [("name", "sgd"), ("b1", 1.0), ("b2", -0.1), ("clip", -1.0), ("epsilon", 0.0)]
+)
+def test_a_number_out_of_range_is_refused(field, value):
+    with pytest.raises(ValueError, match=str(value)):
+        Optimizer(**{field: value})

@@ -1,0 +1,176 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from archlab import batch as batches
+from archlab import mesh as meshes
+from archlab.architecture import VISIBILITY, Architecture
+from archlab.mesh import Mesh
+from archlab.model.transformer import Transformer
+from archlab.size import Size
+from archlab.stages import Schedule
+from archlab.train import step
+from archlab.train.optimizer import Optimizer
+from tests import drawn
+
+SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2)
+ROWS, INPUTS, TARGETS, STEPS = 8, 9, 7, 4
+
+
+def trained(name: str, data=1, model=1, accumulate=1, optimizer="adamw", **settings):
+    """Weights and outcomes after a few steps on a mesh, as NumPy arrays."""
+    mesh = Mesh(data, model).build(jax.devices()[: data * model])
+    network = step.on(mesh, Transformer(SIZE, Architecture(name), **settings))
+    optimizer = Optimizer(optimizer)
+    kind = Architecture(name).kind
+    shapes = batches.abstract(kind, ROWS, INPUTS, TARGETS)
+    state = step.first(network, optimizer, mesh, shapes, seed=3)
+    schedule = Schedule("cosine", peak=1e-2, warmup=1)
+    learn = step.build(network, optimizer, schedule, STEPS, mesh, shapes, accumulate, 1e-3)
+    outcomes = []
+    for number in range(STEPS):
+        batch = drawn.batch(kind, ROWS, INPUTS, TARGETS, SIZE.vocab, seed=number)
+        placed = jax.device_put(batch, meshes.rows(mesh, batch))
+        state, outcome = learn(state, placed)
+        outcomes.append(jax.device_get(outcome))
+    return jax.device_get(state.weights), outcomes
+
+
+on_one = functools.cache(trained)
+
+
+def assert_near(one, other):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5), one, other)
+
+
+@pytest.mark.parametrize("name", VISIBILITY)
+@pytest.mark.parametrize("data, model", [(2, 4), (8, 1)])
+def test_meshes_agree_with_one_device(name, data, model):
+    assert_near(trained(name, data, model), on_one(name))
+
+
+@pytest.mark.parametrize("data, model, accumulate", [(1, 1, 4), (4, 2, 2)])
+@pytest.mark.parametrize("name", ["causal_decoder", "encoder_decoder"])
+def test_microbatches_agree_with_the_whole(name, data, model, accumulate):
+    assert_near(trained(name, data, model, accumulate), on_one(name))
+
+
+@pytest.mark.parametrize("data, model", [(2, 4), (8, 1)])
+def test_adafactor_on_meshes_agrees_with_one_device(data, model):
+    name = "prefix_decoder"
+    assert_near(
+        trained(name, data, model, optimizer="adafactor"), on_one(name, optimizer="adafactor")
+    )
+
+
+def test_a_step_is_the_gradient_of_the_mean_over_loss_tokens():
+    mesh = Mesh(1, 1).build(jax.devices()[:1])
+    network = Transformer(SIZE, Architecture("prefix_decoder"))
+    batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
+    optimizer = Optimizer(weight_decay=0.0, clip=0.0)
+    state = step.first(network, optimizer, mesh, batch, seed=3)
+    weights = jax.device_get(state.weights)
+
+    def mean(weights):
+        logits = network.apply({"params": weights}, batch)
+        log_z = jax.nn.logsumexp(logits, -1)
+        chosen = jnp.take_along_axis(logits, batch.target_BL[..., None], -1)[..., 0]
+        each = log_z - chosen + 1e-3 * log_z**2
+        return jnp.sum(each * batch.weight_BL) / jnp.sum(batch.weight_BL)
+
+    slope = jax.device_get(jax.grad(mean)(weights))
+    learn = step.build(network, optimizer, Schedule("flat", peak=1e-2), 5, mesh, batch, 2, 1e-3)
+    after, outcome = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
+    squares = sum(float((leaf.astype(np.float64) ** 2).sum()) for leaf in jax.tree.leaves(slope))
+    np.testing.assert_allclose(outcome.gradient_norm, np.sqrt(squares), rtol=1e-5)
+    np.testing.assert_allclose(outcome.learning_rate, 1e-2)
+    assert int(after.step) == 1
+
+    def check(old, new, down):
+        # Adam's first step is the gradient's sign, wherever the gradient is not near epsilon.
+        expected = old - 1e-2 * down / (np.abs(down) + 1e-8)
+        np.testing.assert_allclose(new, expected, atol=2e-5)
+
+    big = jax.tree.map(lambda leaf: np.abs(leaf) > 1e-5, slope)
+    jax.tree.map(
+        lambda old, new, down, is_big: check(old[is_big], np.asarray(new)[is_big], down[is_big]),
+        weights,
+        after.weights,
+        slope,
+        big,
+    )
+
+
+def test_outcomes_keep_the_order_of_the_rows():
+    _, whole = on_one("causal_decoder")
+    _, cut = trained("causal_decoder", accumulate=4)
+    assert len(set(whole[0].sums.weight_B.tolist())) > 1
+    np.testing.assert_array_equal(whole[0].sums.weight_B, cut[0].sums.weight_B)
+
+
+def built(optimizer: Optimizer):
+    mesh = Mesh(2, 4).build()
+    network = step.on(mesh, Transformer(SIZE, Architecture("causal_decoder")))
+    shapes = batches.abstract("decoder", ROWS, INPUTS, TARGETS)
+    learn = step.build(network, optimizer, Schedule("flat"), 5, mesh, shapes, 1, 0.0)
+    return mesh, network, shapes, learn
+
+
+def test_the_state_is_used_up_and_its_memory_taken_over():
+    mesh, network, shapes, learn = built(Optimizer())
+    state = step.first(network, Optimizer(), mesh, shapes, seed=0)
+    own = sum(
+        leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves((state.weights, state.moments))
+    )
+    assert learn.memory_analysis().alias_size_in_bytes >= own
+    batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
+    learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.weights))
+
+
+def test_a_batch_without_loss_tokens_changes_nothing_but_decay():
+    mesh, network, shapes, learn = built(Optimizer(weight_decay=0.0))
+    state = step.first(network, Optimizer(weight_decay=0.0), mesh, shapes, seed=0)
+    before = jax.device_get(state.weights)
+    batch = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    state, outcome = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
+    assert float(outcome.gradient_norm) == 0.0
+    jax.tree.map(np.testing.assert_array_equal, before, jax.device_get(state.weights))
+
+
+@pytest.mark.parametrize("clip", [0.25, 100.0])
+def test_clipping_bounds_what_the_optimizer_sees_and_tells_the_norm_as_it_was(clip):
+    optimizer = Optimizer(b1=0.9, clip=clip)
+    mesh, network, shapes, learn = built(optimizer)
+    state = step.first(network, optimizer, mesh, shapes, seed=0)
+    batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
+    state, outcome = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
+    norm = float(outcome.gradient_norm)
+    assert 0.25 < norm < 100.0
+    seen = float(optax.tree.norm(state.moments[0].mu)) / (1 - 0.9)
+    np.testing.assert_allclose(seen, min(norm, clip), rtol=1e-5)
+
+
+def test_a_new_stage_keeps_or_resets_the_moments():
+    mesh, network, shapes, learn = built(Optimizer())
+    state = step.first(network, Optimizer(), mesh, shapes, seed=0)
+    batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
+    state, _ = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
+    kept = step.anew(state, Optimizer(), keep_moments=True)
+    assert int(kept.step) == 0
+    jax.tree.map(np.testing.assert_array_equal, state.moments, kept.moments)
+    fresh = step.anew(state, Optimizer(), keep_moments=False)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(fresh.moments))
+    jax.tree.map(np.testing.assert_array_equal, state.weights, fresh.weights)
+
+
+def test_rows_that_do_not_divide_are_refused_with_the_nearest_that_do():
+    mesh = Mesh(8, 1).build()
+    network = step.on(mesh, Transformer(SIZE, Architecture("encoder")))
+    shapes = batches.abstract("encoder", 12, INPUTS, TARGETS)
+    with pytest.raises(ValueError, match="rows=12 does not divide over data=8; .* is 16"):
+        step.build(network, Optimizer(), Schedule("flat"), 5, mesh, shapes, 1, 0.0)
