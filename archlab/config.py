@@ -68,18 +68,18 @@ class Experiment:
         """Adds the place to an error that is found later, when the data or the devices are there.
 
         Args:
-          error: that quotes a value of the experiment.
+          error: that names a field, like `Size.vocab=`, or quotes a mixture or the folder.
 
         Returns:
-          The same with file and line, if a binding has that value.
+          The same with file and line, if a binding is meant.
         """
         if isinstance(error, ConfigError):
             return error
-        for binding in self.written:
-            value = binding.value
-            is_name = isinstance(value, str) and len(value) > 2
-            if is_name and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", str(error)):
-                return binding.place.error(str(error))
+        said = str(error)
+        for binding in reversed(self.written):
+            is_quoted = binding.field in ("mixture", "folder") and str(binding.value) in said
+            if is_quoted or f"{binding.name}.{binding.field}=" in said:
+                return binding.place.error(said)
         return error
 
 

@@ -238,5 +238,7 @@ def test_an_error_found_later_is_given_its_place(write):
     read = config.read(path)
     late = ValueError("there is no task 'python_stdlib_prefix_lm'")
     assert str(read.located(late)) == f"{path}:9: {late}"
-    other = ValueError("the disk is full")
+    late = ValueError("Size.vocab=384 is too small")
+    assert str(read.located(late)) == f"gin/size/tiny.gin:8: {late}"
+    other = ValueError("the disk is full of prefix_decoder")
     assert read.located(other) is other
