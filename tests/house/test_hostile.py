@@ -5,8 +5,10 @@ import os
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from archlab import config
+from archlab import config, experiments
 from archlab.bindings import ConfigError
 
 
@@ -95,3 +97,38 @@ def test_a_hostile_file_runs_nothing(watched, write, name, tmp_path):
     assert said in text and "\n" not in text
     assert text.split(":")[0].endswith(".gin")
     assert "hostile" not in sys.modules
+
+
+REAL = "".join(
+    line
+    for line in (experiments.home() / "experiments" / "quickstart.gin").read_text().splitlines(True)
+    if not line.startswith("#")
+)
+PIECES = (
+    *"@%()[]{}'\"#=./\\ \n\t:,;-0aZ_\0\r\ufeffλ",
+    "import ",
+    "include ",
+    "'''",
+    "\\\n",
+    "@Run()",
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, len(REAL) - 1), st.integers(0, 5), st.sampled_from(("", *PIECES))),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_a_broken_file_is_read_or_refused_in_one_line(write, changes):
+    text = REAL
+    for place, gone, piece in changes:
+        text = text[:place] + piece + text[place + gone :]
+    path = write(text)
+    try:
+        config.read(path)
+    except ConfigError as error:
+        assert "\n" not in str(error)
+        assert str(error).startswith((f"{path}", "gin/")), error
