@@ -1,0 +1,312 @@
+"""Tasks: sources and objectives, registered with SeqIO, and encoded once for the index.
+
+`register("mine", source)` names `mine_causal_lm`, `mine_prefix_lm`, `mine_span_corruption` and
+`mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
+cache placeholder runs once, into a token store; what comes after it is the objective.
+
+This is the one file that imports SeqIO and TensorFlow, and `python -m archlab.data.tasks` is the
+one process that does so while a model trains.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import seqio
+import tensorflow as tf
+
+from archlab.data import sources
+from archlab.data.order import noise
+from archlab.data.rows import DECODER, ENCODER, OBJECTIVES, PAIR, Row
+from archlab.data.vocabulary import Vocabulary
+from archlab.spelling import nearest
+
+TEXT = "text"
+IDS = "targets"
+FIELDS = ("inputs", "targets", "weights")  # of an `Example`
+FEATURES = ("inputs", "targets", "targets_weights")  # the same, in SeqIO's words
+C4 = "c4/en:3.1.0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Encode:
+    """The step before the cache: text to ids.
+
+    Args:
+      vocabulary: to encode with.
+    """
+
+    vocabulary: Vocabulary
+
+    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Args: dataset: with "text". Returns: the same examples, with "targets" only."""
+
+        def encode(text: bytes) -> np.ndarray:
+            return np.asarray(self.vocabulary.encode(text.decode("utf-8", "replace")), np.int32)
+
+        def one(example):
+            ids = tf.numpy_function(encode, [example[TEXT]], tf.int32)
+            ids.set_shape([None])
+            return {IDS: ids}
+
+        return dataset.map(one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corrupt:
+    """The step after the cache: documents to examples, for SeqIO's own readers.
+
+    Documents are joined and cut to the objective's length, which follows from
+    `sequence_length`; where "inputs" is not among the lengths, rows have none. Chance depends on
+    the seed and on the text, never on a place in the stream: two shards of one seed do not share
+    their masks.
+
+    Args:
+      objective: a key of `OBJECTIVES`.
+      vocabulary: of the ids.
+    """
+
+    objective: str
+    vocabulary: Vocabulary
+
+    @property
+    def kind(self) -> str:
+        """The kind of row that SeqIO's feature converters expect of this objective."""
+        kinds = OBJECTIVES[self.objective].kinds
+        return next(kind for kind in (PAIR, DECODER, ENCODER) if not kinds[kind])
+
+    def __call__(
+        self, dataset: tf.data.Dataset, sequence_length: dict[str, int], seed: int | None = None
+    ) -> tf.data.Dataset:
+        """Args: dataset: with "targets". Returns: "inputs", "targets" and "targets_weights"."""
+        objective = OBJECTIVES[self.objective]
+        row = Row(sequence_length.get("inputs") or 0, sequence_length["targets"], self.kind)
+        objective.check(self.objective, row, self.vocabulary)
+        raw, own_seed = objective.raw(row), 0 if seed is None else int(seed)
+
+        def end(example):
+            return tf.data.Dataset.from_tensor_slices(
+                tf.concat([example[IDS], [self.vocabulary.end]], axis=0)
+            )
+
+        def corrupt(tokens: np.ndarray):
+            ends = np.flatnonzero(tokens == self.vocabulary.end) + 1
+            key = noise(own_seed, hashlib.sha256(tokens.tobytes()).hexdigest())
+            examples = objective.examples(tokens, ends, key, row, self.vocabulary)
+            parts = [[getattr(one, field) for one in examples] for field in FIELDS]
+            lengths = [[len(array) for array in part] for part in parts]
+            return [np.concatenate(part) for part in parts] + [np.asarray(lengths, np.int64)]
+
+        def some(tokens):
+            *flat, lengths = tf.numpy_function(
+                corrupt, [tokens], [tf.int32, tf.int32, tf.float32, tf.int64]
+            )
+            lengths.set_shape([len(FIELDS), None])
+            ragged = {
+                name: tf.RaggedTensor.from_row_lengths(tf.ensure_shape(values, [None]), lengths[n])
+                for n, (name, values) in enumerate(zip(FEATURES, flat, strict=True))
+            }
+            return tf.data.Dataset.from_tensor_slices(ragged)
+
+        return dataset.flat_map(end).batch(raw, drop_remainder=True).flat_map(some)
+
+
+def features(vocabulary: Vocabulary) -> dict[str, seqio.Feature]:
+    """Says what a task's examples hold, in SeqIO's words.
+
+    Args:
+      vocabulary: of the ids.
+
+    Returns:
+      Features "inputs" and "targets", with a SeqIO vocabulary of the same ids.
+    """
+    if vocabulary.path:
+        own = seqio.SentencePieceVocabulary(vocabulary.path, extra_ids=vocabulary.extra_ids)
+    else:
+        own = seqio.ByteVocabulary(extra_ids=vocabulary.extra_ids)
+    return {
+        "inputs": seqio.Feature(own, add_eos=False, required=False),
+        "targets": seqio.Feature(own, add_eos=False),
+    }
+
+
+def register(
+    name: str,
+    source: seqio.DataSource | None = None,
+    vocabulary: Vocabulary | None = None,
+    objectives: Sequence[str] = tuple(OBJECTIVES),
+    folder: str | None = None,
+) -> list[str]:
+    """Registers a source with each objective, as SeqIO tasks.
+
+    Example:
+      tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))
+      seqio.MixtureRegistry.add("both", [("wiki_prefix_lm", 1), ("wiki_span_corruption", 3)])
+
+    Args:
+      name: what the tasks' names begin with.
+      source: of examples with "text"; the source of `sources.SOURCES` by that name unless given.
+      vocabulary: to encode with; bytes unless given.
+      objectives: keys of `OBJECTIVES`; all of them unless given.
+      folder: for `sources.folder`.
+
+    Returns:
+      The tasks' names. Those that are registered already, in the same words, stay as they are.
+
+    Raises:
+      ValueError: an unknown source or objective, or a name that is taken by something else.
+    """
+    vocabulary = vocabulary or Vocabulary()
+    if source is None:
+        if name not in sources.SOURCES:
+            raise ValueError(f"no source {name!r}{nearest(name, sources.SOURCES)}")
+        source = _own(name, folder)
+    names = []
+    for objective in objectives:
+        if objective not in OBJECTIVES:
+            raise ValueError(f"no objective {objective!r}{nearest(objective, OBJECTIVES)}")
+        task = f"{name}_{objective}"
+        names.append(task)
+        steps = [
+            Encode(vocabulary),
+            seqio.CacheDatasetPlaceholder(),
+            Corrupt(objective, vocabulary),
+        ]
+        if task in seqio.TaskRegistry.names():
+            there = seqio.TaskRegistry.get(task)
+            if there.preprocessors[-1] == steps[-1] and type(there.source) is type(source):
+                continue
+            raise ValueError(f"task {task!r} is registered already, with other steps")
+        seqio.TaskRegistry.add(
+            task, source=source, preprocessors=steps, output_features=features(vocabulary)
+        )
+    return names
+
+
+def register_all(folder: str | None, vocabulary: Vocabulary, tfds: str | None = None) -> None:
+    """Registers the sources that archlab knows. Nothing is read or downloaded for it.
+
+    Args:
+      folder: the user's own text, for `folder_…`.
+      vocabulary: for `folder_…` and `c4_…`; `python_stdlib_…` are bytes.
+      tfds: where TensorFlow Datasets keeps its files, for `c4_…`.
+    """
+    register("python_stdlib")
+    register("folder", vocabulary=vocabulary, folder=folder)
+    source = seqio.TfdsDataSource(
+        C4, splits={"train": "train", "validation": "validation"}, tfds_data_dir=tfds
+    )
+    register("c4", source, vocabulary)
+
+
+def _own(name: str, folder: str | None) -> seqio.FunctionDataSource:
+    # Files are looked for when text is read: naming a task reads nothing.
+    def dataset(split: str, shuffle_files: bool = False, seed: int | None = None):
+        found = sources.SOURCES[name](folder)
+        COUNTS[name] = found.counts
+        return tf.data.Dataset.from_generator(
+            lambda: ({TEXT: one.text} for one in found.documents(split)),
+            output_signature={TEXT: tf.TensorSpec([], tf.string)},
+        )
+
+    return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)
+
+
+COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each of our own sources
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One task of a mixture.
+
+    Args:
+      task: as registered.
+      rate: how often it comes, in any unit.
+      corrupt: its objective.
+    """
+
+    task: seqio.Task
+    rate: float
+    corrupt: Corrupt
+
+    @property
+    def before(self) -> list:
+        """The steps before the cache."""
+        steps = list(self.task.preprocessors)
+        at = [isinstance(step, seqio.CacheDatasetPlaceholder) for step in steps].index(True)
+        return steps[:at]
+
+    def ids(self, split: str) -> Iterator[np.ndarray]:
+        """Reads the documents of a split, encoded.
+
+        Args:
+          split: of the task.
+
+        Yields:
+          int32 ids of each.
+        """
+        dataset = self.task.source.get_dataset(split=split, shuffle=False)
+        for step in self.before:
+            dataset = step(dataset)
+        for example in dataset.as_numpy_iterator():
+            yield example[IDS]
+
+
+def resolve(name: str) -> list[Part]:
+    """Finds the tasks of a mixture, however deep, with their rates.
+
+    Args:
+      name: of a SeqIO task or mixture.
+
+    Returns:
+      Its tasks.
+
+    Raises:
+      ValueError: no such name, or a task that was not registered by `register`.
+    """
+    known = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
+    if name not in known:
+        raise ValueError(f"no task or mixture {name!r}{nearest(name, known)}")
+    found = seqio.get_mixture_or_task(name)
+    tasks = [found] if isinstance(found, seqio.Task) else found.tasks
+    parts = []
+    for task in tasks:
+        steps = list(task.preprocessors)
+        last = steps[-1] if steps else None
+        if not isinstance(last, Corrupt) or not isinstance(
+            steps[-2], seqio.CacheDatasetPlaceholder
+        ):
+            raise ValueError(
+                f"task {task.name!r} has steps of its own after its cache placeholder, which an "
+                "index cannot address; register its source with archlab.data.tasks.register"
+            )
+        rate = 1.0 if isinstance(found, seqio.Task) else float(found.get_rate(task))
+        parts.append(Part(task, rate, last))
+    return parts
+
+
+def load(module: str) -> None:
+    """Runs a user's own Python, which registers tasks and mixtures.
+
+    Args:
+      module: its name, or the path of a .py file.
+
+    Raises:
+      ValueError: it is not there, or fails.
+    """
+    try:
+        if module.endswith(".py"):
+            path = Path(module).resolve()
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            found = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = found
+            spec.loader.exec_module(found)
+        else:
+            importlib.import_module(module)
+    except Exception as error:  # whatever a user's file raises is the user's to mend
+        raise ValueError(f"--module {module}: {type(error).__name__}: {error}") from error

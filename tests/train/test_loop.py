@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from archlab.ledger import Flops, Ledger
+from archlab.train import loop
+from archlab.train.loss import Sums
+from archlab.train.meter import Meter
+from archlab.train.step import Outcome
+from tests import drawn
+
+EVERY = loop.Every(record=3, save=4, evaluate=5)
+
+
+def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY):
+    """What happened, in order, where the state is the number of steps it has taken."""
+    told, meter = [], Meter(Ledger())
+
+    def step(state, batch):
+        loss = np.float32(np.nan if state + 1 == bad else 1.0)
+        one = np.ones(2, np.float32)
+        return state + 1, Outcome(Sums(one * loss, one, one, one), np.float32(1), np.float32(1))
+
+    work = loop.Work(
+        steps=steps,
+        step=step,
+        batches=(drawn.batch("decoder", 2, 3, 3, 9) for _ in range(steps - done)),
+        waited=lambda: 0.0,
+        put=lambda batch: batch,
+        names=["one", "two"],
+        flops=Flops(1, 1, 1),
+        tokens=12,
+    )
+    try:
+        state = loop.train(
+            done,
+            done,
+            work,
+            meter,
+            every,
+            record=lambda number: told.append(("record", number, meter.ledger.tokens)),
+            evaluate=lambda number, state: told.append(("evaluate", number, state)),
+            save=lambda number, state: told.append(("save", number, state)),
+        )
+    except ValueError as error:
+        return told, meter, error
+    return told, meter, state
+
+
+def test_what_is_due_happens_when_it_is_due_with_the_state_of_that_step():
+    told, meter, state = ran(0, 9)
+    assert state == 9 and meter.ledger.tokens == 9 * 12
+    assert told == [
+        ("record", 3, 36),
+        ("save", 4, 4),
+        ("evaluate", 5, 5),
+        ("record", 6, 72),
+        ("save", 8, 8),
+        ("record", 9, 108),
+        ("evaluate", 9, 9),
+        ("save", 9, 9),
+    ]
+
+
+def test_it_goes_on_from_where_it_stands():
+    told, meter, state = ran(7, 9)
+    assert state == 9 and meter.ledger.tokens == 2 * 12
+    assert [(kind, number) for kind, number, _ in told] == [
+        ("save", 8),
+        ("record", 9),
+        ("evaluate", 9),
+        ("save", 9),
+    ]
+
+
+def test_never_evaluating_still_evaluates_at_the_end():
+    told, _, _ = ran(0, 3, every=loop.Every(record=100, save=100, evaluate=0))
+    assert [kind for kind, _, _ in told] == ["record", "evaluate", "save"]
+
+
+@pytest.mark.parametrize("bad", [2, 4, 9])
+def test_a_loss_that_is_not_a_number_stops_the_run_before_anything_is_saved(bad):
+    told, _, error = ran(0, 9, bad)
+    assert f"not a number at step {bad}" in str(error)
+    assert all(number < bad for _, number, _ in told)
