@@ -1,0 +1,64 @@
+# Everything runs from .venv, which `make install` makes, with the versions in .ci/constraints.txt.
+# PYTHON=/path/to/python chooses the interpreter; otherwise the first of these that runs and is new
+# enough. (A name on the PATH is no proof: a version manager's stub may stand there.)
+PYTHONS = python3.12 python3.11 python3.13 python3 python
+ENOUGH = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c .ci/constraints.txt
+SMOKES = $(basename $(notdir $(wildcard experiments/smoke_*.gin)))
+EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
+QUIET = TF_CPP_MIN_LOG_LEVEL=3
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check smoke golden bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 18
+
+install: .venv/installed  ## .venv with archlab in it
+
+demo: .venv/installed  ## trains the quickstart, says whether the loss is as expected, reports
+	$(BIN)/archlab train experiments/quickstart.gin --out runs/quickstart
+	$(BIN)/archlab report runs/quickstart --out runs/quickstart/report
+
+test: .venv/tested  ## the whole test suite, and the examples in docstrings
+	$(QUIET) $(BIN)/python -m pytest
+
+check: .venv/tested  ## format, lint, and the rules of the house; under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(QUIET) $(BIN)/python -m pytest -q tests/house
+
+smoke: .venv/installed  ## a tiny run of each architecture on 8 simulated devices, and one report
+	@set -e; for name in $(SMOKES); do \
+		echo "archlab train experiments/$$name.gin"; \
+		$(EIGHT) $(BIN)/archlab train experiments/$$name.gin --out runs/$$name; done
+	$(BIN)/archlab report $(addprefix runs/,$(SMOKES)) --out runs/smoke_report
+
+golden: .venv/tested  ## writes tests/golden anew, to be read in the diff
+	ARCHLAB_GOLDEN=1 $(QUIET) $(BIN)/python -m pytest -q tests/house/test_gin.py
+
+bench: .venv/tested  ## measures speed as ratios within one run, and writes docs/benchmarks.md
+	$(QUIET) $(BIN)/python benchmarks/bench.py
+
+clean:  ## removes what make made, all but runs/
+	rm -rf .venv build archlab.egg-info .pytest_cache .ruff_cache
+	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/installed: setup.py .ci/constraints.txt
+	@for python in $(or $(PYTHON),$(PYTHONS)); do \
+		if "$$python" -c '$(ENOUGH)' 2>/dev/null; then \
+			echo "$$("$$python" --version) makes .venv; installing takes a few minutes"; \
+			exec "$$python" -m venv --clear .venv; \
+		fi; done; \
+	echo "none of '$(or $(PYTHON),$(PYTHONS))' is a Python 3.11 or later with venv;" \
+		"install one, or say make PYTHON=/path/to/python" >&2; exit 1
+	$(PIP) pip setuptools
+	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/tested: .venv/installed
+	$(PIP) --no-build-isolation -e '.[dev]'
+	$(PIP) --no-deps t5
+	@touch $@

@@ -1,0 +1,36 @@
+"""What every test runs on: 8 simulated CPU devices, a store of its own, and repeatable draws."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+DEVICES = 8
+COMPILED = Path(__file__).parent.parent / ".venv" / "xla"
+
+# JAX reads these when it is first imported, and TensorFlow too.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), f"--xla_force_host_platform_device_count={DEVICES}"]
+).strip()
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if COMPILED.parent.is_dir():
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+import hypothesis  # noqa: E402 - after the environment is set
+
+# The same draws every time, so that a failure is the change's; no deadline, since a machine that is
+# busy proves nothing.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("house")
+
+
+def pytest_configure(config):
+    """Token stores are built in a directory of this session's own."""
+    os.environ["ARCHLAB_CACHE"] = config.archlab_cache = tempfile.mkdtemp(prefix="archlab-tests-")
+
+
+def pytest_unconfigure(config):
+    """And are gone after it."""
+    shutil.rmtree(config.archlab_cache, ignore_errors=True)
