@@ -108,6 +108,7 @@ def train(
     from archlab import config, run
 
     read = config.read(experiment, overrides)
+    _register(read.run.stages, modules)
     out = out or Path("runs") / read.name
     try:
         run.train(read.run, out, read.name, read.gin_text, tuple(modules), resume_from)
@@ -119,6 +120,18 @@ def train(
             file=sys.stderr,
         )
         raise typer.Exit(STOPPED) from None
+
+
+def _register(stages: object, names: list[str]) -> None:
+    """Runs the user's modules where the stages are registered in one of them.
+
+    Why not always: tasks are registered in the process that encodes text, and a module that does so
+    imports TensorFlow, which training has no use for.
+    """
+    from archlab import modules
+
+    for name in names if isinstance(stages, str) else []:
+        modules.load(name)
 
 
 @app.command()
@@ -179,7 +192,7 @@ def list_() -> None:
     archlab list
     """
     from archlab import experiments
-    from archlab.data.objectives import OBJECTIVES
+    from archlab.data.rows import OBJECTIVES
     from archlab.data.sources import SOURCES
 
     home = experiments.home()
@@ -191,7 +204,7 @@ def list_() -> None:
         words = ", ".join(path.stem for path in sorted(folder.glob("*.gin")))
         print(f"  {folder.name:24}{words}")
     print("tasks, for Stage.mixture and archlab show; --module adds your own:")
-    for source in SOURCES:
+    for source in [*SOURCES, "c4"]:
         print(f"  {source:24}{', '.join(f'{source}_{objective}' for objective in OBJECTIVES)}")
 
 
@@ -201,6 +214,7 @@ def config(
         str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
     ],
     overrides: Overrides = [],  # noqa: B006
+    modules: Modules = [],  # noqa: B006
 ) -> None:
     """Prints settings, parameters, steps and FLOPs.
 
@@ -214,6 +228,7 @@ def config(
 
     read = experiments.read(experiment, overrides)
     run = read.run
+    _register(run.stages, modules)
     in_order = stages.named(run.stages) if isinstance(run.stages, str) else run.stages
     print(read.operative)
     print(f"parameters  {sum(parameters(run.size, run.architecture).values()):,}")

@@ -18,7 +18,7 @@ from ml_collections import FrozenConfigDict
 from archlab import bindings, experiments
 from archlab.architecture import Architecture
 from archlab.bindings import Binding, ConfigError, Place, Reference
-from archlab.data.pipeline import Data
+from archlab.data.recipes import Data
 from archlab.mesh import Mesh
 from archlab.settings import Run
 from archlab.size import Size

@@ -5,13 +5,15 @@ from rich.text import Text
 
 from archlab.architecture import Architecture
 from archlab.batch import Batch, Stream
-from archlab.data import pipeline
+from archlab.data.pipeline import Rows
+from archlab.data.recipes import Data, prepare
 from archlab.data.vocabulary import Vocabulary
 from archlab.model import visibility
 
 VISIBLE = {"\n": "↵", "\t": "⇥", " ": "␣", "\r": "␍"}
 SPECIAL, LEARNT, FAINT = "bold magenta", "green", "dim"
-CELLS = 32  # of a picture of who sees whom, at most, across and down
+START, PADDING = "▸", "░"  # neither is likely in a text
+CELLS = 16  # of a picture of who sees whom, at most, across and down
 
 Cell = tuple[str, str]  # what it shows, and its style
 
@@ -50,19 +52,20 @@ def show(
             f"count={count}, inputs={inputs}, targets={targets}; "
             "a picture has at least 1 row, a row learns at least 1 token"
         )
-    preparation = pipeline.start([task], pipeline.Data(folder=folder), modules)
+    if task.startswith("folder_") and folder is None:
+        raise ValueError(f"{task} reads your own text; say where: --folder DIR")
+    preparation = prepare([task], Data(folder=folder), modules)
     try:
         recipe = preparation.wait()[task]
     finally:
         preparation.close()
-    rows = pipeline.Rows(recipe, inputs, targets, chosen.kind, seed=0, stage=0)
+    rows = Rows(recipe, inputs, targets, chosen.kind, seed=0, stage=0)
     batch = rows.batch(0, count)
     parts = [
         picture(batch, row, recipe.vocabulary, chosen, rows.objectives, width)
         for row in range(count)
     ]
-    notes = [Text(f"note: {warning}\n") for warning in rows.warnings]
-    return Text("\n").join([*parts, *notes])
+    return Text("\n").join(parts).append("".join(f"note: {one}\n" for one in rows.warnings))
 
 
 def picture(
@@ -76,7 +79,7 @@ def picture(
     """Draws one row of a batch.
 
     Example, a decoder that reads the inputs `ab` and learns the targets `cd`, then the end:
-      reads     0 a b c d
+      reads     ▸ a b c d
       predicts  a b c d <end>
       learns        ^ ^ ^
 
@@ -130,7 +133,7 @@ def symbol(vocabulary: Vocabulary, token: int) -> Cell:
     first_sentinel = vocabulary.size - vocabulary.sentinels
     known = (vocabulary.end, vocabulary.unknown, vocabulary.mask, *vocabulary.modes.values())
     if token == vocabulary.pad:
-        return "0", FAINT
+        return START, FAINT
     text = vocabulary.decode([token])
     if token >= first_sentinel or token in known:
         return text, SPECIAL
@@ -200,7 +203,7 @@ def sight(start_L: np.ndarray, end_L: np.ndarray, memory: int) -> list[str]:
 def _tokens(vocabulary: Vocabulary, tokens_BL: np.ndarray, stream: Stream, row: int) -> list[Cell]:
     ends_L = np.asarray(stream.end_BL[row])
     return [
-        symbol(vocabulary, int(token)) if end else ("_", FAINT)
+        symbol(vocabulary, int(token)) if end else (PADDING, FAINT)
         for token, end in zip(tokens_BL[row], ends_L, strict=True)
     ]
 

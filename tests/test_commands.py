@@ -217,3 +217,21 @@ def test_generate_continues_the_prompt(monkeypatch, capsys):
     options = ["--tokens", "2", "--temperature", "3", "--seed", "4", "--step", "7"]
     assert commands.main(["generate", "a", "--prompt", "xyz", *options]) == 0
     assert capsys.readouterr().out == "xyzxy34\n"
+
+
+def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, monkeypatch):
+    text = (experiments.home() / "experiments" / "quickstart.gin").read_text()
+    kept = [one for one in text.splitlines() if one.startswith(("include", "Run.precision"))]
+    path = tmp_path / "mine.gin"
+    named = [one for one in kept if "gin/stage" not in one] + ["Run.stages = 'my_two'"]
+    path.write_text("\n".join(named))
+    module = tmp_path / "my_two_stages.py"
+    module.write_text(
+        "from archlab import stages\n"
+        "both = [stages.Stage(name, steps=3, targets=8) for name in ('one', 'two')]\n"
+        "stages.register('my_two', both)\n"
+    )
+    assert "my_two" in fails(capsys, "train", str(path), "--out", str(tmp_path / "run"))
+    assert commands.main(["config", str(path), "--module", str(module)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said[-3:]] == [["one", "3"], ["two", "3"], ["total", "6"]]

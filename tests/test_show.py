@@ -80,8 +80,8 @@ def drawn(batch, name, width=100):
 def test_a_decoder():
     assert drawn(DECODER, "prefix_decoder") == [
         "row 0: second, prefix_decoder, 2 segments, 4 of 7 positions learn, 1 are padding",
-        "  reads     0 a b c 0 e   _",
-        "  predicts  a b c d e f   _",
+        "  reads     ▸ a b c ▸ e   ░",
+        "  predicts  a b c d e f   ░",
         "  learns        ^ ^ ^ 0.5",
         "  decoder sees decoder",
         "    ■ ■ ■ · · · ·",
@@ -103,7 +103,7 @@ def test_an_encoder_decoder():
     assert drawn(PAIR, "encoder_decoder") == [
         "row 0: first, encoder_decoder, 1 segments, 3 of 3 positions learn, 0 are padding",
         "  encoder  x <S0> y <end>",
-        "  reads     0    <S0> z",
+        "  reads     ▸    <S0> z",
         "  predicts  <S0> z    <end>",
         "  learns    ^    ^    ^",
         "  encoder sees encoder",
@@ -131,7 +131,7 @@ def test_a_long_row_breaks_where_the_page_ends():
     assert all(len(line) < 20 for line in table)
     cells = [line.split()[1:] for line in table if line.startswith("  reads")]
     assert len(cells) > 1
-    assert sum(cells, []) == ["0", "a", "b", "c", "0", "e", "_"]
+    assert sum(cells, []) == ["▸", "a", "b", "c", "▸", "e", "░"]
 
 
 def test_colours_are_for_terminals_only():
@@ -163,6 +163,11 @@ def test_a_block_is_full_mixed_or_empty_as_its_positions_are(pairs):
 def test_numbers_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="a row learns at least 1 token"):
         show.show("python_stdlib_prefix_lm", **wrong)
+
+
+def test_a_folder_has_to_be_named():
+    with pytest.raises(ValueError, match="--folder DIR"):
+        show.show("folder_prefix_lm")
 
 
 def test_an_architecture_that_is_not_there():
