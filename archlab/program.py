@@ -10,6 +10,7 @@ from archlab import batch as batches
 from archlab import mesh, stages
 from archlab.batch import Batch
 from archlab.data import pipeline
+from archlab.data.recipes import Recipe
 from archlab.model.transformer import Transformer
 from archlab.settings import Run
 from archlab.train import step
@@ -92,7 +93,7 @@ class Program:
         """
         return jax.device_put(batch, mesh.rows(self.mesh, batch))
 
-    def rows(self, recipe: pipeline.Recipe, split: str) -> pipeline.Rows:
+    def rows(self, recipe: Recipe, split: str) -> pipeline.Rows:
         """Numbers the rows of the stage.
 
         Args:

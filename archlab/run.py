@@ -14,6 +14,7 @@ import jax
 
 from archlab import directory, stages
 from archlab.data import pipeline
+from archlab.data.recipes import Recipe, prepare
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger, visited
 from archlab.model.transformer import parameters
@@ -77,7 +78,7 @@ def train(
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, directory.claim(out))
         changed = directory.settle(out, config, gin_text)
-        preparation = pipeline.start([stage.mixture for stage in run.stages], run.data, modules)
+        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
         closing.callback(preparation.close)
         checkpoints = Checkpoints(out / "checkpoints", run.keep)
         closing.callback(checkpoints.close)
@@ -104,6 +105,7 @@ def train(
             checkpoints.drop_after(done)
         else:
             state = program.first()
+        progress.begin()
         for program in programs[position.stage :]:
             if program.number > position.stage:
                 position.stage, position.step = program.number, 0
@@ -130,7 +132,7 @@ def _take(
     program: Program,
     state: State,
     position: Position,
-    recipe: pipeline.Recipe,
+    recipe: Recipe,
     checkpoints: Checkpoints,
     record: Record,
     progress: Progress,
@@ -183,7 +185,7 @@ def _take(
         return loop.train(state, position.step, work, meter, every, write, evaluate, save)
 
 
-def _check_text(run: Run, out: Path, recipes: dict[str, pipeline.Recipe]) -> None:
+def _check_text(run: Run, out: Path, recipes: dict[str, Recipe]) -> None:
     for name, recipe in recipes.items():
         if recipe.vocabulary.size > run.size.vocab:
             raise ValueError(
@@ -200,7 +202,7 @@ def _check_text(run: Run, out: Path, recipes: dict[str, pipeline.Recipe]) -> Non
     directory.write(path, directory.manifest(names, data, vocabulary))
 
 
-def _facts(run: Run, experiment: str, recipes: dict[str, pipeline.Recipe], done: int) -> dict:
+def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> dict:
     facts = []
     for stage in run.stages:
         architecture = run.architecture_in(stage)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from archlab import ledger
 from archlab.architecture import Architecture
-from archlab.data.pipeline import Data
+from archlab.data.recipes import Data
 from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
 from archlab.size import Size

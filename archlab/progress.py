@@ -1,0 +1,102 @@
+"""Progress: one line that says where a run is, how fast, and until when.
+
+On a terminal it is redrawn in place; elsewhere lines are printed, a few a minute.
+"""
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+SPARSE = 10.0  # seconds between two lines where there is no terminal
+
+
+class Progress:
+    """Shows how far a run is.
+
+    Args:
+      stages: name and steps of each.
+      done: steps taken before, in all stages together.
+      console: where to write; standard output unless given.
+      clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        stages: list[tuple[str, int]],
+        done: int = 0,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._stages, self._first, self._clock = stages, done, clock
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._live = None
+        self._since: float | None = None
+        self._told = -SPARSE
+
+    def __enter__(self) -> "Progress":
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._live is not None:
+            self._live.__exit__(*error)
+
+    def say(self, text: str) -> None:
+        """Prints a line that stays.
+
+        Args:
+          text: of the line.
+        """
+        self._console.print(Text(text))
+
+    def begin(self) -> None:
+        """Starts the clock that the time left is reckoned by: the first step is about to run."""
+        self._since = self._clock()
+
+    def step(
+        self,
+        stage: int,
+        step: int,
+        losses: dict[str, float],
+        tokens_per_second: float,
+        waiting: float,
+    ) -> None:
+        """Shows a step.
+
+        Args:
+          stage: number of the stage, from 0.
+          step: of the stage.
+          losses: nats per loss token, by objective.
+          tokens_per_second: padding included.
+          waiting: share of the time spent waiting for data.
+        """
+        name, steps = self._stages[stage]
+        before = sum(many for _, many in self._stages[:stage])
+        total = sum(many for _, many in self._stages)
+        taken, left = before + step - self._first, total - before - step
+        now = self._clock()
+        spent = now - (self._since if self._since is not None else now)
+        parts = [
+            f"{name} {step}/{steps}",
+            *(f"{objective} {loss:.3f}" for objective, loss in losses.items()),
+            f"{tokens_per_second:,.0f} tokens/s",
+            f"data wait {waiting:.0%}",
+            f"{_span(spent / taken * left)} left" if taken > 0 and left else "done",
+        ]
+        line = " · ".join(parts)
+        if self._live is not None:
+            self._live.update(Text(line), refresh=True)
+        elif now - self._told >= SPARSE or step == steps:
+            self._told = now
+            self.say(line)
+
+
+def _span(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,120 @@
+"""The record: what a run was and did, one JSON object a line, only ever added to.
+
+Reports and plots know nothing else of a run. A resumed run repeats steps; whoever reads takes the
+later line. Numbers that are not finite are written as null, which every reader of JSON knows, and
+read back as NaN.
+"""
+
+import json
+import math
+import time
+from pathlib import Path
+
+SPOTS = ("kind", "stage", "step")  # what a later line replaces an earlier one by
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+class Record:
+    """Writes lines to a record.
+
+    Args:
+      path: of the file; made if it is not there, added to if it is.
+      tensorboard: folder for TensorBoard files of the same numbers; None writes none.
+    """
+
+    def __init__(self, path: Path, tensorboard: Path | None = None):
+        is_torn = path.exists() and not path.read_bytes()[-1:] in (b"", b"\n")
+        self._file = open(path, "a", encoding="utf-8")
+        if is_torn:
+            self._file.write("\n")
+        self._board = None
+        if tensorboard is not None:
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(str(tensorboard))
+
+    def write(self, kind: str, **fields) -> None:
+        """Adds a line.
+
+        Args:
+          kind: "start", "train", "evaluate" or "end".
+          fields: JSON-able. Those that are numbers go to TensorBoard too, at `total_step`.
+        """
+        line = {"kind": kind, "time": time.time(), **_plain(fields)}
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.flush()
+        if self._board is not None and "total_step" in fields:
+            for name, value in _scalars(fields):
+                self._board.add_scalar(f"{kind}/{name}", value, fields["total_step"])
+            self._board.flush()
+
+    def close(self) -> None:
+        """Ends the files."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _scalars(fields: dict, above: str = ""):
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _scalars(value, f"{above}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{above}{name}", value
+
+
+def read(path: Path) -> list[dict]:
+    """Reads a record, each step once.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      The lines in the order of their first writing, each with what was written last; NaN where a
+      number was not finite.
+
+    Raises:
+      ValueError: it is not there, or a line before the last is broken.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.parent} holds no {path.name}; is it a run directory?")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    found: dict[tuple, dict] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError:
+            # A run that is killed while it writes leaves half a line; its next start goes on below.
+            if _is_whole(line):
+                raise ValueError(f"{path}:{number} is not JSON") from None
+            continue
+        spot = tuple(fields.get(name) for name in SPOTS)
+        found[spot if "step" in fields else (*spot, number)] = _finite(fields)
+    return list(found.values())
+
+
+def _is_whole(line: str) -> bool:
+    return not line.startswith("{") or line.endswith("}")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {
+            name: math.nan if inner is None and name in NUMBERS else _finite(inner)
+            for name, inner in value.items()
+        }
+    return value
+
+
+NUMBERS = ("loss", "z_loss", "accuracy", "gradient_norm", "learning_rate")
