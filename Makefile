@@ -5,7 +5,7 @@ PYTHONS = python3.12 python3.11 python3.13 python3 python
 ENOUGH = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 BIN = .venv/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c .ci/constraints.txt
+PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet -c .ci/constraints.txt
 SMOKES = $(basename $(notdir $(wildcard experiments/smoke_*.gin)))
 EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
