@@ -1,0 +1,226 @@
+"""What a run directory tells: which steps were taken, what they cost, what they were made with.
+
+It is read from the files alone, so that a report can be written on any machine, of a run that ended
+and of one that is still going on.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+
+from archlab import record
+
+PLACE = ("kind", "stage", "step", "total_step", "stage_name")
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """A run as its directory tells it.
+
+    Args:
+      name: what it is called in the report; no other run there is called the same.
+      start: the last "start" line.
+      trains: "train" lines by total step, without those that a later start went back behind.
+      evaluates: "evaluate" lines, likewise.
+      end: the "end" line; None while the run is unfinished.
+      config: the settings, {} if they were not kept.
+      gin: the experiment as text, "" if it was not kept.
+      manifest: versions, devices, git and data, {} if they were not kept.
+    """
+
+    name: str
+    start: dict
+    trains: list[dict]
+    evaluates: list[dict]
+    end: dict | None
+    config: dict
+    gin: str
+    manifest: dict
+
+    @property
+    def stages(self) -> list[dict]:
+        """The facts of every stage that was asked for, in order."""
+        return self.start["stages"]
+
+    @property
+    def architectures(self) -> list[str]:
+        """Names of the architectures that the stages train, each once."""
+        return list(dict.fromkeys(stage["architecture"] for stage in self.stages))
+
+    @property
+    def objectives(self) -> list[str]:
+        """Names of the objectives that a loss was recorded of, in order of first sight."""
+        lines = [*self.trains, *self.evaluates]
+        return list(dict.fromkeys(name for line in lines for name in line["loss_by_objective"]))
+
+    @property
+    def loss(self) -> float | None:
+        """The last validation loss, nats per loss token; None before the first."""
+        return self.evaluates[-1]["loss"] if self.evaluates else None
+
+    @property
+    def expect(self) -> list[float] | None:
+        """The band that the last validation loss should fall in, nats; None if none was said."""
+        if self.end is not None:
+            return self.end.get("expect")
+        return self.config.get("run", {}).get("expect")
+
+    @property
+    def ledger(self) -> dict:
+        """What the run has cost: the "end" line's ledger, or the last "train" line's so far."""
+        if self.end is not None:
+            return self.end["ledger"]
+        last = self.trains[-1]
+        steps = [self.steps_taken(number) for number in range(len(self.stages))]
+        pairs = list(zip(self.stages, steps, strict=True))
+        tokens = sum(stage["tokens_per_step"] * many for stage, many in pairs)
+        seen = sum(
+            stage["visited_parameters"] * stage["tokens_per_step"] * many for stage, many in pairs
+        )
+        return {**last, "visited_parameters": seen / tokens if tokens else math.nan}
+
+    def steps_taken(self, stage: int) -> int:
+        """Counts the steps of a stage that the record has seen.
+
+        Args:
+          stage: its number, from 0.
+
+        Returns:
+          Steps; 0 if it has not begun.
+        """
+        last = self.last("train", stage)
+        return last["step"] if last else 0
+
+    def last(self, kind: str, stage: int) -> dict | None:
+        """Finds the last line of a stage.
+
+        Args:
+          kind: "train" or "evaluate".
+          stage: its number, from 0.
+
+        Returns:
+          The line; None if there is none.
+        """
+        lines = self.trains if kind == "train" else self.evaluates
+        return next((line for line in reversed(lines) if line["stage"] == stage), None)
+
+    def cost(self, stage: int, step: int, unit: str) -> float:
+        """What the run had cost when it stood at a step.
+
+        Args:
+          stage: its number, from 0.
+          step: steps taken in it.
+          unit: "tokens" or "flops".
+
+        Returns:
+          Tokens or FLOPs since the run's first step.
+        """
+        steps = [facts["steps"] for facts in self.stages[:stage]] + [step]
+        return sum(
+            many * (facts["tokens_per_step"] if unit == "tokens" else total(facts))
+            for facts, many in zip(self.stages, steps, strict=False)
+        )
+
+
+def total(holder: dict) -> float:
+    """Adds FLOPs up.
+
+    Args:
+      holder: has "flops" or "flops_per_step", by part.
+
+    Returns:
+      All parts together.
+    """
+    parts = holder["flops"] if "flops" in holder else holder["flops_per_step"]
+    return sum(parts.values())
+
+
+def read(folder: Path, name: str) -> History:
+    """Reads a run directory.
+
+    Args:
+      folder: the run directory.
+      name: what the run is to be called.
+
+    Returns:
+      Its history.
+
+    Raises:
+      ValueError: no such directory, no record, no training in the record yet, or a broken file.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"there is no run directory {folder}")
+    lines = record.read(folder / "metrics.jsonl")
+    starts = [line for line in lines if line["kind"] == "start"]
+    # A run set back to a checkpoint takes the steps behind it anew; what it did there first is void
+    # even before they are taken, and even if they are then recorded more rarely.
+    lines = [line for line in lines if not any(_is_void(line, start) for start in starts)]
+    trains, evaluates = _steps(lines, "train"), _steps(lines, "evaluate")
+    if not starts or not trains:
+        raise ValueError(f"{folder} has recorded no training yet; wait for its first record")
+    # Only these can be in step order while the kinds differ; the last of both says how it stands.
+    last = [line for line in lines if line["kind"] in ("start", "end")][-1]
+    gin = folder / "config.gin"
+    return History(
+        name=name,
+        start=starts[-1],
+        trains=trains,
+        evaluates=evaluates,
+        end=last if last["kind"] == "end" else None,
+        config=_json(folder / "config.json"),
+        gin=gin.read_text(encoding="utf-8") if gin.is_file() else "",
+        manifest=_json(folder / "manifest.json"),
+    )
+
+
+def names(folders: list[Path]) -> dict[Path, str]:
+    """Names runs after their folders, with as many parents as tell them apart.
+
+    Example:
+      >>> names([Path("/a/small"), Path("/b/small"), Path("/b/large")]).values()
+      dict_values(['a/small', 'b/small', 'large'])
+
+    Args:
+      folders: run directories; one that is given twice counts once.
+
+    Returns:
+      The name of each.
+    """
+    once = {os.path.realpath(folder): folder for folder in reversed(folders)}
+    kept = list(reversed(once.values()))
+    parts = [Path(os.path.abspath(folder)).parts for folder in kept]
+    named = {}
+    for folder, own in zip(kept, parts, strict=True):
+        depth = 1
+        while sum(other[-depth:] == own[-depth:] for other in parts) > 1:
+            depth += 1
+        named[folder] = "/".join(own[-depth:])
+    return named
+
+
+def _is_void(line: dict, start: dict) -> bool:
+    behind = line.get("total_step", 0) > (start.get("resumed_from") or 0)
+    return behind and line["time"] < start["time"]
+
+
+def _steps(lines: list[dict], kind: str) -> list[dict]:
+    found = []
+    for line in lines:
+        if line["kind"] == kind:
+            losses = {
+                name: math.nan if loss is None else loss
+                for name, loss in line.get("loss_by_objective", {}).items()
+            }
+            found.append({**line, "loss_by_objective": losses})
+    return sorted(found, key=lambda line: line["total_step"])
+
+
+def _json(path: Path) -> dict:
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError:
+        raise ValueError(f"{path} is not JSON") from None
