@@ -14,6 +14,7 @@ from archlab.data.recipes import Recipe
 from archlab.model.transformer import Transformer
 from archlab.settings import Run
 from archlab.train import step
+from archlab.train.optimizer import rate
 from archlab.train.step import State
 
 
@@ -77,6 +78,20 @@ class Program:
         """The compiled score: weights and batch to sums."""
         with self._precision():
             return step.scorer(self.model, self.mesh, self.shapes.weights, self.batch)
+
+    def check(self) -> None:
+        """Finds what does not fit, before anything is compiled or trained.
+
+        Raises:
+          ValueError: rows or weights do not divide over the mesh, or the schedule is longer than
+            the stage.
+        """
+        try:
+            mesh.rows(self.mesh, step.microbatch(self.batch, self.stage.accumulate))
+            rate(self.stage.schedule, self.stage.total_steps)
+            self.shapes  # noqa: B018 - made to see that it can be
+        except ValueError as error:
+            raise ValueError(f"stage {self.stage.name}: {error.args[0]}") from error
 
     def first(self) -> State:
         """Makes the state that a run begins with."""

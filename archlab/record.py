@@ -1,7 +1,7 @@
 """The record: what a run was and did, one JSON object a line, only ever added to.
 
 Reports and plots know nothing else of a run. A resumed run repeats steps; whoever reads takes the
-later line. Numbers that are not finite are written as null, which every reader of JSON knows, and
+later line, but keeps every start. Numbers that are not finite are written as null, which every reader of JSON knows, and
 read back as NaN.
 """
 
@@ -100,7 +100,7 @@ def read(path: Path) -> list[dict]:
                 raise ValueError(f"{path}:{number} is not JSON") from None
             continue
         spot = tuple(fields.get(name) for name in SPOTS)
-        found[spot if "step" in fields else (*spot, number)] = _finite(fields)
+        found[(*spot, number) if fields.get("kind") == "start" else spot] = _finite(fields)
     return list(found.values())
 
 

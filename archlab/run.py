@@ -75,6 +75,8 @@ def train(
     config = {"experiment": experiment, "modules": list(modules), "run": dataclasses.asdict(run)}
     devices = run.mesh.build()
     programs = [Program(run, number, devices) for number in range(len(run.stages))]
+    for program in programs:
+        program.check()
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, directory.claim(out))
         changed = directory.settle(out, config, gin_text)
@@ -97,6 +99,8 @@ def train(
             program.learn  # noqa: B018 - compiled while another process prepares the text
         recipes = preparation.wait()
         _check_text(run, out, recipes)
+        for each in programs:
+            each.rows(recipes[each.stage.mixture], "train")
         record = Record(out / "metrics.jsonl", out / "tensorboard" if run.tensorboard else None)
         closing.callback(record.close)
         record.write("start", **_facts(run, experiment, recipes, done))
@@ -144,7 +148,7 @@ def _take(
     rows = program.rows(recipe, "train")
     held_out = program.rows(recipe, "validation") if recipe.has("validation") else None
     for warning in rows.warnings:
-        progress.say(f"note: {stage.name}: {warning}")
+        progress.say(f"note: {warning}")
 
     def place(number: int) -> dict:
         total = program.steps_before + number

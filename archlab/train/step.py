@@ -144,6 +144,24 @@ def anew(state: State, optimizer: Optimizer, keep_moments: bool) -> State:
     return jax.jit(begin, out_shardings=placed)(state)
 
 
+def microbatch(batch: Batch, accumulate: int) -> Batch:
+    """Says what a microbatch looks like.
+
+    Args:
+      batch: shapes from `batch.abstract`.
+      accumulate: microbatches that its rows are cut into.
+
+    Returns:
+      Shapes, with fewer rows.
+    """
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+            (leaf.shape[0] // accumulate, *leaf.shape[1:]), leaf.dtype
+        ),
+        batch,
+    )
+
+
 def build(
     model: Transformer,
     optimizer: Optimizer,
@@ -173,13 +191,7 @@ def build(
     Raises:
       ValueError: the rows of a microbatch, or a dimension of a weight, do not divide over the mesh.
     """
-    micro = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(
-            (leaf.shape[0] // accumulate, *leaf.shape[1:]), leaf.dtype
-        ),
-        batch,
-    )
-    meshes.rows(mesh, micro)
+    meshes.rows(mesh, microbatch(batch, accumulate))
     state = shapes(model, optimizer, mesh, batch)
     transform, learning_rate = optimizer.transform(), rate(schedule, steps)
     weight_shardings = jax.tree.map(lambda leaf: leaf.sharding, state.weights)
