@@ -1,8 +1,8 @@
 """The record: what a run was and did, one JSON object a line, only ever added to.
 
 Reports and plots know nothing else of a run. A resumed run repeats steps; whoever reads takes the
-later line, but keeps every start. Numbers that are not finite are written as null, which every reader of JSON knows, and
-read back as NaN.
+later line, but keeps every start. JSON has no word for numbers that are not finite; they are written
+as protobuf writes them, "NaN", "Infinity" and "-Infinity".
 """
 
 import json
@@ -13,13 +13,16 @@ from pathlib import Path
 SPOTS = ("kind", "stage", "step")  # what a later line replaces an earlier one by
 
 
+ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
 def _plain(value):
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 
@@ -32,15 +35,15 @@ class Record:
     """
 
     def __init__(self, path: Path, tensorboard: Path | None = None):
-        is_torn = path.exists() and not path.read_bytes()[-1:] in (b"", b"\n")
-        self._file = open(path, "a", encoding="utf-8")
-        if is_torn:
-            self._file.write("\n")
         self._board = None
         if tensorboard is not None:
             from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(tensorboard))
+        is_torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        self._file = open(path, "a", encoding="utf-8")
+        if is_torn:
+            self._file.write("\n")
 
     def write(self, kind: str, **fields) -> None:
         """Adds a line.
@@ -79,8 +82,8 @@ def read(path: Path) -> list[dict]:
       path: of the file.
 
     Returns:
-      The lines in the order of their first writing, each with what was written last; NaN where a
-      number was not finite.
+      The lines in the order of their first writing, each with what was written last; numbers that
+      are not finite are floats again.
 
     Raises:
       ValueError: it is not there, or a line before the last is broken.
@@ -100,7 +103,7 @@ def read(path: Path) -> list[dict]:
                 raise ValueError(f"{path}:{number} is not JSON") from None
             continue
         spot = tuple(fields.get(name) for name in SPOTS)
-        found[(*spot, number) if fields.get("kind") == "start" else spot] = _finite(fields)
+        found[(*spot, number) if fields.get("kind") == "start" else spot] = _odd(fields)
     return list(found.values())
 
 
@@ -108,13 +111,7 @@ def _is_whole(line: str) -> bool:
     return not line.startswith("{") or line.endswith("}")
 
 
-def _finite(value):
+def _odd(value):
     if isinstance(value, dict):
-        return {
-            name: math.nan if inner is None and name in NUMBERS else _finite(inner)
-            for name, inner in value.items()
-        }
-    return value
-
-
-NUMBERS = ("loss", "z_loss", "accuracy", "gradient_norm", "learning_rate")
+        return {name: _odd(inner) for name, inner in value.items()}
+    return ODD.get(value, value) if isinstance(value, str) else value

@@ -1,0 +1,61 @@
+import io
+
+from rich.console import Console
+
+from archlab.progress import Progress
+
+STAGES = [("spans", 100), ("prefix", 50)]
+
+
+def shown(done: int = 0, **settings):
+    clock = iter(range(0, 10_000, 4))
+    console = Console(file=io.StringIO(), width=200, highlight=False, soft_wrap=True, **settings)
+    progress = Progress(STAGES, done, console, clock=lambda: float(next(clock)))
+    return progress, console.file
+
+
+def test_plain_lines_are_few_and_the_last_of_a_stage_is_always_there():
+    progress, said = shown()
+    with progress:
+        progress.begin()  # 0 s; each step below is 4 s later
+        for step in (10, 20, 30, 100):
+            progress.step(0, step, {"a": 2.0}, 1234.5, 0.25)
+    lines = said.getvalue().splitlines()
+    assert lines == [
+        "spans 10/100 · a 2.000 · 1,234 tokens/s · data wait 25% · 0:56 left",
+        "spans 100/100 · a 2.000 · 1,234 tokens/s · data wait 25% · 0:08 left",
+    ]
+
+
+def test_the_time_left_is_reckoned_from_this_process_own_steps():
+    progress, said = shown(done=100)
+    progress.begin()
+    progress.step(1, 25, {}, 1.0, 0.0)
+    assert "prefix 25/50" in said.getvalue() and "0:04 left" in said.getvalue()
+
+
+def test_the_last_step_is_done():
+    progress, said = shown()
+    progress.begin()
+    progress.step(1, 50, {"b": 1.0}, 1.0, 0.0)
+    assert said.getvalue().endswith("done\n")
+
+
+def test_hours_are_said():
+    progress, said = shown()
+    progress.begin()
+    for _ in range(1000):
+        progress._clock()
+    progress.step(0, 50, {}, 1.0, 0.0)
+    assert "2:13:28 left" in said.getvalue()
+
+
+def test_a_terminal_sees_every_step_in_place_and_what_is_said_stays():
+    progress, said = shown(force_terminal=True)
+    with progress:
+        progress.begin()
+        progress.say("a line [with brackets]")
+        for step in (10, 20):
+            progress.step(0, step, {"a": 2.0}, 1.0, 0.0)
+    assert "a line [with brackets]" in said.getvalue()
+    assert "spans 10/100" in said.getvalue() and "spans 20/100" in said.getvalue()
