@@ -20,7 +20,8 @@ from archlab.ink import COLOURS, INK, LOOK, style
 
 AXES = {"tokens": "tokens", "flops": "FLOPs"}
 POINTS = 600  # stretches that a curve is cut into, at most; each keeps its least and its greatest
-ROOM = 52  # letters of a stage's name that go across a panel
+ROUND = {"steps": (1, 2, 2.5, 5, 10)}  # distances between two ticks
+ROOM = 60  # letters of a stage's name that go across a panel
 SPREAD = 8  # of the runs' FLOPs, from which on an axis is logarithmic
 
 
@@ -41,7 +42,9 @@ class Measure:
     is_validated: bool = False
 
 
-LOSS = Measure("loss, nats per loss token (marks: validation)", lambda line: line["loss"], True, True)
+LOSS = Measure(
+    "loss, nats per loss token (marks: validation)", lambda line: line["loss"], True, True
+)
 REST = (
     Measure("learning rate", lambda line: line["learning_rate"]),
     Measure("gradient norm before clipping", lambda line: line["gradient_norm"], True),
@@ -73,7 +76,9 @@ def panel(histories: list[History], measure: Measure, unit: str = "tokens") -> F
       A figure of one panel.
     """
     with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=(4.7, 3.1), layout="constrained")
+        # A page gives the loss more room; letters come out alike if their panel is larger too.
+        size = (4.8, 3.1) if measure is LOSS else (3.7, 2.6)
+        figure = Figure(figsize=size, layout="constrained")
         _draw(figure.add_subplot(), histories, measure, unit)
     return figure
 
@@ -134,8 +139,8 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             kept.update(part)
             continue
         bare = np.isnan(y[part])
-        filled_low, filled_high = np.where(bare, np.inf, y[part]), np.where(bare, -np.inf, y[part])
-        kept.update((part[0], part[np.argmin(filled_low)], part[np.argmax(filled_high)]))
+        floor, ceiling = np.where(bare, np.inf, y[part]), np.where(bare, -np.inf, y[part])
+        kept.update((part[0], part[np.argmin(floor)], part[np.argmax(ceiling)], part[-1]))
         kept.update(part[bare][:1])
     order = sorted(kept)
     return x[order], y[order]
@@ -150,7 +155,7 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
         if measure.is_validated:
             shown += _validations(axes, history, measure, unit, number)
     if len(histories) == 1:
-        _bands(axes, histories[0], unit)
+        _bands(axes, histories[0], unit, measure is LOSS)
         if measure is LOSS and histories[0].expect is not None:
             low, high = histories[0].expect
             axes.axhspan(low, high, color=COLOURS[2], alpha=0.2, linewidth=0, zorder=0)
@@ -162,11 +167,11 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(0, max(ends) * 1.03 or 1)
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 2.5, 5, 10)))
+        axes.xaxis.set_major_locator(MaxNLocator(6, **ROUND))
     axes.xaxis.set_major_formatter(EngFormatter(sep="\u00a0"))
     axes.set_xlabel(AXES[unit])
-    # Above the names of the stages, if there are any.
-    axes.set_title(measure.title, loc="left", fontsize=10, pad=16 if len(histories) == 1 else 6)
+    pad = 16 if measure is LOSS and len(histories) == 1 else 6  # above the names of the stages
+    axes.set_title(measure.title, loc="left", fontsize=10, pad=pad)
     axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.6)
 
 
@@ -180,7 +185,7 @@ def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, number: int, name: str) -> 
         heights = [0.03] * len(first)
         axes.scatter(x[first], heights, 36, look["color"], marker="x", transform=foot)
         axes.annotate("not finite", (x[first[0]], 0.03), (6, 0), foot, "offset points", va="center")
-    x, y = _thin(x, y) if len(x) > 4 * POINTS else (x, y)
+    x, y = _thin(x, y) if len(x) > 5 * POINTS else (x, y)
     bare = np.concatenate([[True], np.isnan(y), [True]])
     alone = np.flatnonzero(~bare[1:-1] & bare[:-2] & bare[2:]).tolist()  # no line shows these
     axes.plot(x, y, label=f" {name}", linewidth=1.4, markersize=4, markevery=alone, **look)
@@ -200,7 +205,7 @@ def _validations(
     return [y for _, y in pairs]
 
 
-def _bands(axes: Axes, history: History, unit: str) -> None:
+def _bands(axes: Axes, history: History, unit: str, is_named: bool) -> None:
     edges = [history.cost(number, 0, unit) for number in range(len(history.stages) + 1)]
     last = _place(history.trains[-1], unit)
     for number, facts in enumerate(history.stages):
@@ -209,6 +214,8 @@ def _bands(axes: Axes, history: History, unit: str) -> None:
             break
         if number % 2:
             axes.axvspan(low, high, color=INK, alpha=0.06, linewidth=0, zorder=0)
+        if not is_named:
+            continue
         room = int(ROOM * (high - low) / last)
         name = facts["name"]
         if len(name) > room:
@@ -223,5 +230,8 @@ def _scale(axes: Axes, measure: Measure, shown: list[float]) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
         is_wide = max(shown) > 20 * min(shown)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6, steps=(1, 2, 2.5, 5, 10)))
-    axes.yaxis.set_major_formatter(EngFormatter(sep="\u00a0") if not measure.is_log else "{x:g}")
+        axes.yaxis.set_major_locator(
+            LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6, **ROUND)
+        )
+    is_large = max(shown, default=0) >= 1000
+    axes.yaxis.set_major_formatter(EngFormatter(sep="\u00a0") if is_large else "{x:g}")

@@ -160,15 +160,15 @@ def read(folder: Path, name: str) -> History:
     trains, evaluates = _steps(lines, "train"), _steps(lines, "evaluate")
     if not starts or not trains:
         raise ValueError(f"{folder} has recorded no training yet; wait for its first record")
-    # Only these can be in step order while the kinds differ; the last of both says how it stands.
-    last = [line for line in lines if line["kind"] in ("start", "end")][-1]
+    ends = [line for line in lines if line["kind"] == "end"]
+    has_ended = bool(ends) and ends[-1]["time"] >= starts[-1]["time"]
     gin = folder / "config.gin"
     return History(
         name=name,
         start=starts[-1],
         trains=trains,
         evaluates=evaluates,
-        end=last if last["kind"] == "end" else None,
+        end=ends[-1] if has_ended else None,
         config=_json(folder / "config.json"),
         gin=gin.read_text(encoding="utf-8") if gin.is_file() else "",
         manifest=_json(folder / "manifest.json"),
@@ -188,8 +188,10 @@ def names(folders: list[Path]) -> dict[Path, str]:
     Returns:
       The name of each.
     """
-    once = {os.path.realpath(folder): folder for folder in reversed(folders)}
-    kept = list(reversed(once.values()))
+    once: dict[str, Path] = {}
+    for folder in folders:
+        once.setdefault(os.path.realpath(folder), folder)
+    kept = list(once.values())
     parts = [Path(os.path.abspath(folder)).parts for folder in kept]
     named = {}
     for folder, own in zip(kept, parts, strict=True):
@@ -206,14 +208,7 @@ def _is_void(line: dict, start: dict) -> bool:
 
 
 def _steps(lines: list[dict], kind: str) -> list[dict]:
-    found = []
-    for line in lines:
-        if line["kind"] == kind:
-            losses = {
-                name: math.nan if loss is None else loss
-                for name, loss in line.get("loss_by_objective", {}).items()
-            }
-            found.append({**line, "loss_by_objective": losses})
+    found = [line for line in lines if line["kind"] == kind]
     return sorted(found, key=lambda line: line["total_step"])
 
 

@@ -87,11 +87,12 @@ def svg(figure: Figure, name: str, alt: str) -> Markup:
     return Markup(f'{head} role="img" aria-label="{escape(alt)}">{rest}')
 
 
-def swatch(number: int) -> Markup:
+def swatch(number: int, name: str) -> Markup:
     """Draws a run's line and marker, for a legend in text.
 
     Args:
       number: of the run in the report, from 0.
+      name: letters and digits, different for every figure of a page.
 
     Returns:
       An svg element; the text beside it says what it is.
@@ -101,7 +102,7 @@ def swatch(number: int) -> Markup:
         x, y = [0.05, 0.5, 0.95], [0.5] * 3
         line = Line2D(x, y, markevery=[1], markersize=6, linewidth=1.6, **style(number))
         figure.add_artist(line)
-    return svg(figure, f"swatch{number}", f"line {number + 1}")
+    return svg(figure, name, f"line {number + 1}")
 
 
 def _saved(figure: Figure, form: str, salt: str = "", **how) -> bytes:

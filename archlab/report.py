@@ -75,7 +75,7 @@ def html(histories: list[History]) -> str:
     return surroundings.get_template("report.html.jinja").render(
         runs=histories,
         notes=notes(histories),
-        swatches=[ink.swatch(number) for number in range(len(histories))],
+        swatch=lambda number: ink.swatch(number, f"swatch{next(count)}"),
         losses=[draw(LOSS, unit) for unit in AXES],
         by_objective=[draw(figures.by_objective(name)) for name in objectives],
         others=[draw(measure) for measure in REST],

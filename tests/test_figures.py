@@ -1,0 +1,108 @@
+"""Figures show every run, once, where the record says; and are legible on light and on dark."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from archlab import figures, history, ink
+from tests.runs_written import PREFIX, SPAN, stage, start, train, whole, write
+
+
+@pytest.fixture
+def made(tmp_path):
+    def made(*runs):
+        folders = [write(tmp_path / f"run{i}", lines) for i, lines in enumerate(runs)]
+        return [history.read(folder, folder.name) for folder in folders]
+
+    return made
+
+
+def test_one_curve_per_run_in_each_panel(made):
+    runs = made(whole(), whole(shift=0.5), whole()[:7])
+    tokens, flops = figures.curves(runs).axes
+    for axes, unit in ((tokens, 100), (flops, 10_000)):
+        assert [line.get_label().strip() for line in axes.lines] == ["run0", "run1", "run2"]
+        x, y = axes.lines[1].get_data()
+        is_drawn = ~np.isnan(x)
+        assert x[is_drawn].tolist() == [unit * total for total in range(1, 9)]
+        assert y[is_drawn].tolist() == [5.5, 4.5, 4.0, 3.5, 5.0, 3.5, 3.0, 2.5]
+
+
+def test_no_line_joins_two_stages(made):
+    x, y = figures.points(made(whole())[0], figures.LOSS, "tokens")
+    assert np.flatnonzero(np.isnan(x)).tolist() == np.flatnonzero(np.isnan(y)).tolist() == [4]
+
+
+def test_validation_stands_at_its_step(made):
+    tokens, flops = figures.curves(made(whole())).axes
+    assert tokens.collections[0].get_offsets().tolist() == [[400, 3.2], [800, 2.2]]
+    assert flops.collections[0].get_offsets().tolist() == [[40_000, 3.2], [80_000, 2.2]]
+
+
+def test_the_stages_of_one_run_are_named(made):
+    axes = figures.panel(made(whole(expect=[2.0, 2.5])), figures.LOSS).axes[0]
+    assert [text.get_text() for text in axes.texts] == [SPAN, PREFIX]
+    low, high = axes.get_ylim()
+    assert low <= 2.0 and high >= 5.0
+
+
+def test_an_objective_is_shown_where_it_was_learnt(made):
+    x, y = figures.points(made(whole())[0], figures.by_objective(PREFIX), "tokens")
+    assert x.tolist() == [500, 600, 700, 800] and y.tolist() == [4.5, 3.0, 2.5, 2.0]
+
+
+@pytest.mark.parametrize("losses", [[math.nan] * 3, [2.0, math.nan, math.nan], [0.0, 0.0, 1.0]])
+def test_any_loss_is_drawn(made, losses):
+    runs = made([start(stage(SPAN)), *[train(i + 1, loss) for i, loss in enumerate(losses)]])
+    figure = figures.curves(runs)
+    assert ink.png(figure)
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert ("not finite" in said) == any(map(math.isnan, losses))
+
+
+def test_a_single_record_is_seen(made):
+    line = figures.panel(made([start(stage(SPAN)), train(1, 2.0)]), figures.LOSS).axes[0].lines[0]
+    assert line.get_markevery() == [0]
+
+
+def test_runs_of_very_different_cost_share_a_logarithmic_axis(made):
+    long = [start(stage(SPAN, 100)), *[train(i, 2.0) for i in (1, 50, 100)]]
+    assert figures.curves(made(whole(), long)).axes[1].get_xscale() == "log"
+
+
+def test_a_long_curve_keeps_its_peaks_and_its_gaps(made):
+    rng = np.random.default_rng(0)
+    losses = rng.uniform(2, 3, 20_000)
+    losses[12_345], losses[777] = 9.0, 0.5
+    lines = [train(i + 1, float(loss)) for i, loss in enumerate(losses)]
+    lines[5_000]["loss"] = math.nan
+    line = figures.panel(made([start(stage(SPAN, 20_000)), *lines]), figures.LOSS).axes[0].lines[0]
+    x, y = line.get_data()
+    assert len(x) <= 5 * figures.POINTS and (np.diff(x) > 0).all()
+    assert np.nanmax(y) == 9.0 and np.nanmin(y) == 0.5 and np.isnan(y[x == 500_100]).all()
+    assert (x[0], x[-1]) == (100, 2_000_000)
+
+
+def test_no_two_styles_are_alike():
+    styles = [tuple(map(str, ink.style(number).values())) for number in range(280)]
+    assert len(set(styles)) == 280
+    assert len({style[:2] for style in styles[:35]}) == 35
+
+
+def test_a_drawing_takes_its_ink_from_the_page(made):
+    drawn = ink.svg(figures.panel(made(whole()), figures.LOSS), "one", 'a "loss" < b')
+    root = ElementTree.fromstring(drawn)
+    assert root.attrib["aria-label"] == 'a "loss" < b' and root.attrib["role"] == "img"
+    assert "viewBox" in root.attrib and not {"width", "height"} & set(root.attrib)
+    assert "currentColor" in drawn and ink.INK not in drawn
+    assert "#000000" not in drawn and "<style" not in drawn and "font:" not in drawn
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids)) and all(one.startswith("one-") for one in ids)
+
+
+def test_a_drawing_is_the_same_every_time(made):
+    runs = made(whole())
+    once, twice = (ink.svg(figures.panel(runs, figures.LOSS), "a", "") for _ in range(2))
+    assert once == twice
