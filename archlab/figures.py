@@ -13,7 +13,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedLocator,
+    Locator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from archlab.history import History, total
 from archlab.ink import COLOURS, INK, LOOK, style
@@ -21,6 +29,7 @@ from archlab.ink import COLOURS, INK, LOOK, style
 AXES = {"tokens": "tokens", "flops": "FLOPs"}
 POINTS = 600  # stretches that a curve is cut into, at most; each keeps its least and its greatest
 ROUND = {"steps": (1, 2, 2.5, 5, 10)}  # distances between two ticks
+TICKS = ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 4, 6, 8), (1, 2, 5), (1,))
 ROOM = 60  # letters of a stage's name that go across a panel
 SPREAD = 8  # of the runs' FLOPs, from which on an axis is logarithmic
 
@@ -147,6 +156,7 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> None:
+    ends = [_place(history.trains[-1], unit) for history in histories]
     shown: list[float] = []
     for number, history in enumerate(histories):
         x, y = points(history, measure, unit)
@@ -158,10 +168,11 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
         _bands(axes, histories[0], unit, measure is LOSS)
         if measure is LOSS and histories[0].expect is not None:
             low, high = histories[0].expect
-            axes.axhspan(low, high, color=COLOURS[2], alpha=0.2, linewidth=0, zorder=0)
-            shown += [low, high]
+            x = [histories[0].cost(len(histories[0].stages) - 1, 0, unit), ends[0]]
+            if x[0] < x[1]:  # the band is about the last stage, which has begun
+                axes.fill_between(x, low, high, color=COLOURS[2], alpha=0.25, lw=0, zorder=0)
+                shown += [low, high]
     _scale(axes, measure, [value for value in shown if math.isfinite(value)])
-    ends = [_place(history.trains[-1], unit) for history in histories]
     if unit == "flops" and max(ends) >= SPREAD * min(ends) > 0:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -184,7 +195,10 @@ def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, number: int, name: str) -> 
         foot = axes.get_xaxis_transform()
         heights = [0.03] * len(first)
         axes.scatter(x[first], heights, 36, look["color"], marker="x", transform=foot)
-        axes.annotate("not finite", (x[first[0]], 0.03), (6, 0), foot, "offset points", va="center")
+        is_late = x[first[0]] > 0.6 * np.nanmax(x)  # the words would leave the panel
+        side, away = ("right", -6) if is_late else ("left", 6)
+        at = (x[first[0]], 0.03)
+        axes.annotate("not finite", at, (away, 0), foot, "offset points", ha=side, va="center")
     x, y = _thin(x, y) if len(x) > 5 * POINTS else (x, y)
     bare = np.concatenate([[True], np.isnan(y), [True]])
     alone = np.flatnonzero(~bare[1:-1] & bare[:-2] & bare[2:]).tolist()  # no line shows these
@@ -229,9 +243,16 @@ def _scale(axes: Axes, measure: Measure, shown: list[float]) -> None:
     if measure.is_log and shown and min(shown) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
-        is_wide = max(shown) > 20 * min(shown)
-        axes.yaxis.set_major_locator(
-            LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6, **ROUND)
-        )
+        axes.yaxis.set_major_locator(_ticks(*axes.get_ylim()))
     is_large = max(shown, default=0) >= 1000
     axes.yaxis.set_major_formatter(EngFormatter(sep="\u00a0") if is_large else "{x:g}")
+
+
+def _ticks(low: float, high: float) -> Locator:
+    decades = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+    for steps in TICKS:
+        ticks = np.outer(decades, steps).ravel()
+        ticks = ticks[(low <= ticks) & (ticks <= high)]
+        if 4 <= len(ticks) <= 8:
+            return FixedLocator(ticks.tolist())
+    return MaxNLocator(6, **ROUND) if high < 10 * low else LogLocator()

@@ -48,6 +48,15 @@ def test_the_stages_of_one_run_are_named(made):
     assert low <= 2.0 and high >= 5.0
 
 
+def test_the_expected_band_stands_in_the_last_stage(made):
+    ended, begun = made(whole(expect=[2.0, 2.5]), whole()[:4])
+    axes = figures.panel([ended], figures.LOSS).axes[0]
+    box = axes.collections[-1].get_paths()[0].get_extents()
+    assert (*box.p0, *box.p1) == (400, 2.0, 800, 2.5)
+    begun.config["run"]["expect"] = [2.0, 2.5]
+    assert begun.expect and len(figures.panel([begun], figures.LOSS).axes[0].collections) == 1
+
+
 def test_an_objective_is_shown_where_it_was_learnt(made):
     x, y = figures.points(made(whole())[0], figures.by_objective(PREFIX), "tokens")
     assert x.tolist() == [500, 600, 700, 800] and y.tolist() == [4.5, 3.0, 2.5, 2.0]
