@@ -8,7 +8,7 @@ from archlab import ledger
 from archlab.architecture import Architecture
 from archlab.data.recipes import Data
 from archlab.mesh import Mesh
-from archlab.model.transformer import Transformer
+from archlab.model.transformer import REMAT, Transformer
 from archlab.size import Size
 from archlab.stages import Schedule, Stage
 from archlab.train.optimizer import Optimizer
@@ -76,12 +76,15 @@ class Run:
         for name in ("record_every", "save_every", "keep", "evaluate_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Run.{name}={getattr(self, name)}; it is 1 or more")
-        if self.z_loss < 0 or self.evaluate_every < 0:
-            raise ValueError(
-                f"Run.z_loss={self.z_loss}, evaluate_every={self.evaluate_every}; 0 or more"
-            )
+        for name in ("z_loss", "evaluate_every", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Run.{name}={getattr(self, name)}; it is 0 or more")
+        if self.remat not in ("none", *REMAT):
+            raise ValueError(f"Run.remat={self.remat!r} is not one of none, {', '.join(REMAT)}")
         if self.expect is not None:
             object.__setattr__(self, "expect", tuple(self.expect))
+            if len(self.expect) != 2 or self.expect[0] > self.expect[1]:
+                raise ValueError(f"Run.expect={self.expect}; a band is its lower and upper end")
 
     def architecture_in(self, stage: Stage) -> Architecture:
         """The architecture of one stage.

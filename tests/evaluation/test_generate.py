@@ -1,0 +1,106 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from archlab import batch as batches
+from archlab.architecture import Architecture
+from archlab.batch import Stream
+from archlab.evaluation import generate as generating
+from archlab.evaluation.generate import encoded, generate, prompted
+from archlab.model.transformer import Transformer
+from archlab.size import Size
+
+SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2)
+END = 1
+DECODERS = ["causal_decoder", "prefix_decoder", "encoder_decoder"]
+
+
+def made(name: str, position: str = "rope", seed: int = 1):
+    model = Transformer(SIZE, Architecture(name, position, tied=False))
+    shapes = batches.abstract(model.architecture.kind, 1, 4, 4)
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return model, model.init(jax.random.key(seed), blank)["params"]
+
+
+def scored(model, weights, prompt: list[int], said: list[int]) -> np.ndarray:
+    """Logits of what comes next, with everything read again from the beginning."""
+    if model.architecture.kind == "encoder_decoder":
+        memory = model.apply({"params": weights}, encoded(prompt, len(prompt)), method=model.encode)
+        stream = prompted(said, len(said) + 1)
+        start = stream.start_BL
+        stream = Stream(stream.tokens_BL, stream.position_BL, start, start, stream.end_BL)
+        edges = (np.zeros_like(start), np.full_like(start, len(prompt)))
+        logits, _ = model.apply({"params": weights}, stream, memory, edges, method=model.decode)
+        return np.asarray(logits[0, -1])
+    whole = prompted(prompt + said, len(prompt) + len(said) + 1)
+    split = np.full_like(whole.split_BL, len(prompt) + 1)
+    stream = Stream(whole.tokens_BL, whole.position_BL, whole.start_BL, split, whole.end_BL)
+    return np.asarray(model.apply({"params": weights}, stream, method=model.decode)[0][0, -1])
+
+
+@pytest.mark.parametrize("position", ["rope", "relative", "none"])
+@pytest.mark.parametrize("name", DECODERS)
+def test_logits_with_a_cache_are_those_of_reading_all_again(monkeypatch, name, position):
+    model, weights = made(name, position)
+    prompt, seen = [5, 6, 7, 8, 9], []
+
+    def choose(logits_V, temperature, key, allowed):
+        seen.append(np.asarray(logits_V))
+        return 3 + (len(seen) * 7) % 30  # any tokens but the end
+
+    monkeypatch.setattr(generating, "choose", choose)
+    said = generate(model, weights, prompt, 7, END, SIZE.vocab)
+    assert len(said) == 7
+    for number, logits in enumerate(seen):
+        expected = scored(model, weights, prompt, said[:number])
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_greedy_says_the_likeliest_token_each_time_and_stops_at_the_end(name):
+    for seed in range(4):
+        model, weights = made(name, seed=seed)
+        prompt, expected = [9, 8, 7], []
+        while len(expected) < 12:
+            token = int(np.argmax(scored(model, weights, prompt, expected)))
+            if token == END:
+                break
+            expected.append(token)
+        assert generate(model, weights, prompt, 12, END, SIZE.vocab) == expected
+
+
+def test_the_temperature_draws_from_the_model_s_own_distribution():
+    logits = jnp.asarray([0.0, 1.0, 2.0, 9.0])
+    keys = jax.random.split(jax.random.key(0), 600)
+    drawn = np.bincount([generating.choose(logits, 1.0, key, 3) for key in keys], minlength=4)
+    shares = np.exp([0.0, 1.0, 2.0]) / np.exp([0.0, 1.0, 2.0]).sum()
+    np.testing.assert_allclose(drawn[:3] / 600, shares, atol=0.06)
+    assert drawn[3] == 0  # a row of the table that no token has
+
+
+def test_the_same_seed_says_the_same():
+    model, weights = made("causal_decoder")
+    say = [generate(model, weights, [5], 9, END, SIZE.vocab, 1.0, seed) for seed in (3, 3, 4)]
+    assert say[0] == say[1] != say[2]
+
+
+def test_a_decoder_may_begin_from_nothing():
+    model, weights = made("causal_decoder")
+    assert len(generate(model, weights, [], 3, -1, SIZE.vocab)) == 3
+
+
+@pytest.mark.parametrize(
+    "name, prompt, settings, said",
+    [
+        ("encoder", [5], {}, "fills masks in place and does not continue text"),
+        ("encoder_decoder", [], {}, "the prompt is empty; an encoder-decoder needs something"),
+        ("causal_decoder", [5], {"tokens": 0}, "tokens=0.*at least 1"),
+        ("causal_decoder", [5], {"temperature": -1.0}, "temperature=-1.0"),
+    ],
+)
+def test_what_cannot_be_continued_is_refused(name, prompt, settings, said):
+    model, weights = made(name)
+    settings = {"tokens": 3, "end": END, "allowed": SIZE.vocab, **settings}
+    with pytest.raises(ValueError, match=said):
+        generate(model, weights, prompt, **settings)

@@ -1,0 +1,61 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from archlab.mesh import Mesh
+from archlab.program import Program
+from archlab.stages import Schedule
+from tests import corpus, drawn
+
+
+def program(mesh: Mesh = Mesh(2, 4), number: int = 0, **settings) -> Program:
+    stages = [corpus.stage("prefix_lm", steps=5, **settings), corpus.stage("prefix_lm", steps=3)]
+    run = corpus.run("unread", "prefix_decoder", stages)
+    return Program(run, number, mesh.build(jax.devices()[: mesh.data * mesh.model]))
+
+
+def test_it_learns_and_scores_and_the_score_falls():
+    one = program()
+    state = one.first()
+    batch = drawn.batch("decoder", 16, 24, 8, 384)
+    before = jax.device_get(one.score(state.weights, one.put(batch)))
+    for _ in range(5):
+        state, outcome = one.learn(state, one.put(batch))
+    after = jax.device_get(one.score(state.weights, one.put(batch)))
+    assert after.loss_B.sum() < before.loss_B.sum()
+    np.testing.assert_array_equal(after.weight_B, batch.weight_BL.sum(axis=1))
+    assert not after.z_B.any() and outcome.sums.z_B.any()
+
+
+def test_the_first_weights_are_the_seed_s_and_the_same_on_every_mesh():
+    first = jax.device_get(program().first().weights)
+    jax.tree.map(np.testing.assert_array_equal, first, program(Mesh(1, 1)).first().weights)
+    other = program()
+    other = dataclasses.replace(other, run=dataclasses.replace(other.run, seed=1))
+    assert (
+        np.asarray(other.first().weights["embedding"]["table_VD"]) != first["embedding"]["table_VD"]
+    ).any()
+
+
+def test_a_stage_knows_the_steps_before_it():
+    assert program().steps_before == 0 and program(number=1).steps_before == 5
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"rows": 18, "accumulate": 9}, "stage folder_prefix_lm: rows=2 .* data=8; .* is 8"),
+        ({"schedule": Schedule("cosine", warmup=6)}, "stage folder_prefix_lm: a warm-up of 6"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_anything_is_compiled(settings, said):
+    with pytest.raises(ValueError, match=said):
+        program(Mesh(8, 1), **settings).check()
+
+
+def test_weights_that_do_not_divide_are_found_too():
+    one = program(Mesh(1, 8))
+    with pytest.raises(ValueError, match="heads=4 does not divide over model=8; .* is 8"):
+        one.check()

@@ -1,0 +1,78 @@
+import dataclasses
+import json
+
+import pytest
+
+from archlab.architecture import VISIBILITY, Architecture
+from archlab.settings import SWITCHABLE, Run, from_settings
+from archlab.size import Size
+from archlab.stages import Schedule, Stage
+
+SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40)
+
+
+def stage(**settings) -> Stage:
+    return Stage("mixture", **{"steps": 3, "inputs": 4, "targets": 4, **settings})
+
+
+def run(name: str = "causal_decoder", **settings) -> Run:
+    stages = settings.pop("stages", (stage(),))
+    return Run(settings.pop("architecture", Architecture(name)), SIZE, stages, **settings)
+
+
+def test_a_run_is_rebuilt_from_its_own_json():
+    stages = [stage(schedule=Schedule("wsd", peak=0.1)), stage(architecture="prefix_decoder")]
+    original = run(stages=stages, expect=[1.0, 2.0], precision="float32")
+    again = from_settings(json.loads(json.dumps(dataclasses.asdict(original))))
+    assert again == original
+
+
+def test_a_run_may_name_its_stages():
+    assert (
+        from_settings(json.loads(json.dumps(dataclasses.asdict(run(stages="some"))))).stages
+        == "some"
+    )
+
+
+@pytest.mark.parametrize("own", VISIBILITY)
+@pytest.mark.parametrize("other", VISIBILITY)
+def test_a_stage_switches_only_where_the_weights_are_the_same(own, other):
+    if own == other or {own, other} == set(SWITCHABLE):
+        found = run(own, stages=(stage(architecture=other),))
+        assert found.model(found.stages[0]).architecture == Architecture(other)
+    else:
+        with pytest.raises(
+            ValueError, match=f"architecture='{other}' has other weights than {own}"
+        ):
+            run(own, stages=(stage(architecture=other),))
+
+
+def test_relative_positions_do_not_switch():
+    architecture = Architecture("causal_decoder", "relative")
+    with pytest.raises(ValueError, match="different buckets .* use 'rope' or 'none'"):
+        run(architecture=architecture, stages=(stage(architecture="prefix_decoder"),))
+
+
+def test_flops_are_of_all_rows_of_a_step():
+    one, three = (run(stages=(stage(rows=rows),)) for rows in (1, 3))
+    assert three.flops(three.stages[0]).total == 3 * one.flops(one.stages[0]).total > 0
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("stages", ()),
+        ("precision", "float16"),
+        ("record_every", 0),
+        ("save_every", 0),
+        ("keep", 0),
+        ("evaluate_every", -1),
+        ("z_loss", -0.1),
+        ("seed", -1),
+        ("remat", "some"),
+        ("expect", (2.0, 1.0)),
+    ],
+)
+def test_what_cannot_be_is_refused(field, value):
+    with pytest.raises(ValueError, match=field):
+        run(**{field: value})
