@@ -43,7 +43,10 @@ def batch(kind: str, rows: int, inputs: int, targets: int, vocab: int, seed: int
     memory_start = memory_end = encoder = None
     if kind == "encoder_decoder":
         sources = []
-        memory_start, memory_end = np.zeros((rows, last), np.int32), np.zeros((rows, last), np.int32)
+        memory_start, memory_end = (
+            np.zeros((rows, last), np.int32),
+            np.zeros((rows, last), np.int32),
+        )
         for row, edges in enumerate(cut):
             marks = sorted(random.choice(np.arange(1, inputs), len(edges), replace=False))
             lows = [0, *marks][: len(edges)]

@@ -70,7 +70,9 @@ def test_flops_of_an_encoder_decoder_are_the_sum_over_both_of_its_stacks():
     for path, number in parameters(SIZE, architecture).items():
         if "/layers/" not in path or "norm" in path:
             continue
-        is_read_by_inputs = path.startswith("encoder") or "cross/key" in path or "cross/value" in path
+        is_read_by_inputs = (
+            path.startswith("encoder") or "cross/key" in path or "cross/value" in path
+        )
         body += number * (INPUTS if is_read_by_inputs else TARGETS)
     assert ledger.forward(SIZE, architecture, INPUTS, TARGETS).body == 2 * body
 

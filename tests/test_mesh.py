@@ -63,7 +63,9 @@ def test_what_has_the_path_of_a_weight_and_not_its_shape_stays_whole():
     devices = Mesh(2, 4).build()
     weights = {"layers": {"up_DF": jax.ShapeDtypeStruct((3, 16, 24), jnp.float32)}}
     rows = {"v_row": {"layers": {"up_DF": jax.ShapeDtypeStruct((3, 16), jnp.float32)}}}
-    assert mesh.shardings(devices, rows, weights)["v_row"]["layers"]["up_DF"].spec == PartitionSpec()
+    assert (
+        mesh.shardings(devices, rows, weights)["v_row"]["layers"]["up_DF"].spec == PartitionSpec()
+    )
 
 
 @pytest.mark.parametrize(

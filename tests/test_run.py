@@ -156,7 +156,9 @@ def test_every_architecture_trains_in_bfloat16_and_is_read_back(folder, tmp_path
 
 def test_a_band_is_met_or_not(folder, tmp_path, capsys):
     for low, high, said in [(0.0, 9.0, "met"), (0.0, 0.1, "NOT met")]:
-        run = corpus.run(folder, "causal_decoder", [corpus.stage("causal_lm", 2)], expect=(low, high))
+        run = corpus.run(
+            folder, "causal_decoder", [corpus.stage("causal_lm", 2)], expect=(low, high)
+        )
         end = runs.train(run, tmp_path / said.replace(" ", ""), "test")
         assert end["met"] == (said == "met")
         assert f"expected {low} to {high}: {said}" in capsys.readouterr().out

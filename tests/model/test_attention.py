@@ -31,8 +31,7 @@ edges = st.lists(st.integers(0, M), min_size=B * L, max_size=B * L)
 def test_it_is_the_definition_for_any_intervals(start, end, seed):
     random = np.random.default_rng(seed)
     query, key, value, bias = (
-        random.normal(size=shape)
-        for shape in [(B, L, H, K), (B, M, G, K), (B, M, G, K), (H, L, M)]
+        random.normal(size=shape) for shape in [(B, L, H, K), (B, M, G, K), (B, M, G, K), (H, L, M)]
     )
     start, end = np.reshape(start, (B, L)), np.reshape(end, (B, L))
     arrays = [jnp.asarray(array, jnp.float32) for array in (query, key, value)]

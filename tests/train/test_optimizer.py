@@ -15,7 +15,10 @@ def drawn(seed: int = 0) -> dict:
         return jnp.asarray(random.normal(size=shape), jnp.float32)
 
     layers = {"mlp": {"up_DF": array(3, 130, 140)}, "norm": {"scale_D": array(3, 130)}}
-    return {"decoder": {"bias_RH": array(32, 4), "layers": layers}, "head": {"head_DV": array(7, 9)}}
+    return {
+        "decoder": {"bias_RH": array(32, 4), "layers": layers},
+        "head": {"head_DV": array(7, 9)},
+    }
 
 
 def test_adamw_is_its_formula_in_float64():

@@ -124,7 +124,8 @@ def test_the_state_is_used_up_and_its_memory_taken_over():
     mesh, network, shapes, learn = built(Optimizer())
     state = step.first(network, Optimizer(), mesh, shapes, seed=0)
     own = sum(
-        leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves((state.weights, state.moments))
+        leaf.addressable_shards[0].data.nbytes
+        for leaf in jax.tree.leaves((state.weights, state.moments))
     )
     assert learn.memory_analysis().alias_size_in_bytes >= own
     batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
