@@ -4,6 +4,7 @@
 it are one command.
 """
 
+import collections
 import contextlib
 import dataclasses
 import math
@@ -116,7 +117,7 @@ def train(
                 state = step.anew(state, run.optimizer, program.stage.moments == "keep")
             recipe = recipes[program.stage.mixture]
             state = _take(program, state, position, recipe, checkpoints, record, progress)
-        end = _end(run, position)
+        end = _end(programs, recipes, position)
         record.write("end", **end)
         progress.say(_verdict(out, end))
         return end
@@ -235,20 +236,25 @@ def _visited(run: Run, stage: stages.Stage) -> float:
     return visited(run.size, run.architecture_in(stage), stage.inputs, stage.targets)
 
 
-def _end(run: Run, position: Position) -> dict:
+def _end(programs: list[Program], recipes: dict[str, Recipe], position: Position) -> dict:
+    run, epochs = programs[0].run, collections.Counter()
+    for program in programs:
+        rows = program.rows(recipes[program.stage.mixture], "train")
+        epochs.update(rows.epochs(program.stage.total_steps * program.stage.rows))
     tokens = [stage.total_tokens for stage in run.stages]
     seen = [_visited(run, stage) * many for stage, many in zip(run.stages, tokens, strict=True)]
     ledger = {
         **position.meter.ledger.as_dict(),
         "visited_parameters": sum(seen) / sum(tokens),
+        "epochs": dict(epochs),
     }
-    met = None if run.expect is None else run.expect[0] <= position.loss <= run.expect[1]
+    low, high = run.expect or (math.nan, math.nan)
     return {
         "seconds": position.meter.ledger.seconds,
         "ledger": ledger,
         "loss": position.loss,
         "expect": run.expect,
-        "met": met,
+        "met": low <= position.loss <= high if run.expect else None,
     }
 
 

@@ -124,14 +124,11 @@ class Rows:
                 said.append(
                     f"{name} has {found['tokens']} tokens, fewer than a row takes; it repeats"
                 )
-            long = found["longest"] > self._raw[task]
-            odd = {
-                key: many for key, many in found.get("counts", {}).items() if key != "kept" and many
-            }
-            odd |= {"cut because they are longer than a row": "some"} if long else {}
-            if odd:
-                listed = ", ".join(f"{many} {key.replace('_', ' ')}" for key, many in odd.items())
-                said.append(f"{name}: {found['documents']} documents, {listed}")
+            odd = {key: many for key, many in found.get("counts", {}).items() if key != "kept"}
+            odd["longer than a row and cut"] = self._stores[task].longer(self._raw[task])
+            listed = [f"{many} {key.replace('_', ' ')}" for key, many in odd.items() if many]
+            if listed:
+                said.append(f"{name}: {found['documents']} documents, {', '.join(listed)}")
             row = pack([self.examples(0)[1]], np.zeros(1, np.int32), self.row)
             filled = [stream.end_BL > 0 for stream in (row.encoder, row.decoder) if stream]
             share = sum(map(np.sum, filled)) / self.row.total

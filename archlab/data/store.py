@@ -80,7 +80,6 @@ def write(
             "tokens": total,
             "documents": len(ends),
             "empty": empty,
-            "longest": int(np.diff(ends, prepend=0).max()),
             "width": np.dtype(width).itemsize,
             "size": size,
             "sha256": digest.hexdigest(),
@@ -134,6 +133,17 @@ class Store:
     def tokens(self) -> int:
         """How many tokens there are, ends included."""
         return self.manifest["tokens"]
+
+    def longer(self, length: int) -> int:
+        """Counts long documents.
+
+        Args:
+          length: in tokens.
+
+        Returns:
+          How many documents are longer, their end included.
+        """
+        return int(np.sum(np.diff(self._ends, prepend=0) > length))
 
     def verify(self) -> None:
         """Reads everything and compares it with the digest.
