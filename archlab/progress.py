@@ -55,7 +55,10 @@ class Progress:
         self._console.print(Text(text))
 
     def begin(self) -> None:
-        """Starts the clock that the time left is reckoned by: the first step is about to run."""
+        """Starts the clock that the time left is reckoned by: the first step is about to run.
+
+        Without it the clock starts with the first step that is shown.
+        """
         self._since = self._clock()
 
     def step(
@@ -78,15 +81,19 @@ class Progress:
         name, steps = self._stages[stage]
         before = sum(many for _, many in self._stages[:stage])
         total = sum(many for _, many in self._stages)
-        taken, left = before + step - self._first, total - before - step
         now = self._clock()
-        spent = now - (self._since if self._since is not None else now)
+        if self._since is None:
+            self._since, self._first = now, before + step
+        taken, left = before + step - self._first, total - before - step
+        until = "done" if not left else "time left not known yet"
+        if left and taken > 0:
+            until = f"{_span((now - self._since) / taken * left)} left"
         parts = [
             f"{name} {step}/{steps}",
             *(f"{objective} {loss:.3f}" for objective, loss in losses.items()),
             f"{tokens_per_second:,.0f} tokens/s",
             f"data wait {waiting:.0%}",
-            f"{_span(spent / taken * left)} left" if taken > 0 and left else "done",
+            until,
         ]
         line = " · ".join(parts)
         if self._live is not None:

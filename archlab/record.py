@@ -1,8 +1,9 @@
 """The record: what a run was and did, one JSON object a line, only ever added to.
 
 Reports and plots know nothing else of a run. A resumed run repeats steps; whoever reads takes the
-later line, but keeps every start. JSON has no word for numbers that are not finite; they are written
-as protobuf writes them, "NaN", "Infinity" and "-Infinity".
+later line, but keeps every start. JSON has no word for numbers that are not finite; they are
+written as protobuf writes them, "NaN", "Infinity" and "-Infinity", and a text that is one of these
+words is read as the number.
 """
 
 import json
@@ -11,8 +12,6 @@ import time
 from pathlib import Path
 
 SPOTS = ("kind", "stage", "step")  # what a later line replaces an earlier one by
-
-
 ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -29,6 +28,9 @@ def _plain(value):
 class Record:
     """Writes lines to a record.
 
+    A run that is killed while it writes leaves part of a line. That part is taken off, so that
+    every line above the last is whole, for any reader of JSON lines.
+
     Args:
       path: of the file; made if it is not there, added to if it is.
       tensorboard: folder for TensorBoard files of the same numbers; None writes none.
@@ -40,10 +42,9 @@ class Record:
             from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(tensorboard))
-        is_torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        if path.exists():
+            _mend(path)
         self._file = open(path, "a", encoding="utf-8")
-        if is_torn:
-            self._file.write("\n")
 
     def write(self, kind: str, **fields) -> None:
         """Adds a line.
@@ -86,32 +87,53 @@ def read(path: Path) -> list[dict]:
       are not finite are floats again.
 
     Raises:
-      ValueError: it is not there, or a line before the last is broken.
+      ValueError: it is not there, or a line is broken that is not the last.
     """
     if not path.is_file():
         raise ValueError(f"{path.parent} holds no {path.name}; is it a run directory?")
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     found: dict[tuple, dict] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            fields = json.loads(line)
-        except json.JSONDecodeError:
-            # A run that is killed while it writes leaves half a line; its next start goes on below.
-            if _is_whole(line):
-                raise ValueError(f"{path}:{number} is not JSON") from None
-            continue
+            fields = _parsed(line)
+        except ValueError as broken:
+            if number == len(lines):  # the run was killed here, or is writing right now
+                break
+            raise ValueError(f"{path}:{number} {broken}") from None
         spot = tuple(fields.get(name) for name in SPOTS)
-        found[(*spot, number) if fields.get("kind") == "start" else spot] = _odd(fields)
+        found[(*spot, number) if fields["kind"] == "start" else spot] = _odd(fields)
     return list(found.values())
 
 
-def _is_whole(line: str) -> bool:
-    return not line.startswith("{") or line.endswith("}")
+def _mend(path: Path) -> None:
+    with open(path, "r+b") as file:
+        content = file.read()
+        last = content[content.rfind(b"\n") + 1 :]
+        if not last:
+            return
+        try:
+            _parsed(last)
+        except ValueError:
+            file.truncate(len(content) - len(last))
+        else:
+            file.write(b"\n")  # nothing but the end of the line was lost
+
+
+def _parsed(line: bytes) -> dict:
+    try:
+        fields = json.loads(line.decode())
+    except ValueError:
+        raise ValueError("is not JSON") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+        raise ValueError("is no line of a record: it has no kind")
+    return fields
 
 
 def _odd(value):
     if isinstance(value, dict):
         return {name: _odd(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_odd(inner) for inner in value]
     return ODD.get(value, value) if isinstance(value, str) else value

@@ -1,4 +1,5 @@
 import io
+import math
 
 from rich.console import Console
 
@@ -32,6 +33,23 @@ def test_the_time_left_is_reckoned_from_this_process_own_steps():
     progress.begin()
     progress.step(1, 25, {}, 1.0, 0.0)
     assert "prefix 25/50" in said.getvalue() and "0:04 left" in said.getvalue()
+
+
+def test_without_a_beginning_the_first_step_shown_is_it():
+    progress, said = shown()
+    progress.step(0, 100, {}, 1.0, 0.0)
+    progress.step(1, 50, {}, 1.0, 0.0)
+    assert "time left not known yet" in said.getvalue().splitlines()[0]
+    progress, said = shown()
+    progress.step(0, 90, {}, 1.0, 0.0)  # 0 s
+    progress.step(0, 100, {}, 1.0, 0.0)  # 4 s later, for 10 steps
+    assert "0:20 left" in said.getvalue().splitlines()[1]
+
+
+def test_a_loss_that_is_not_finite_is_said():
+    progress, said = shown()
+    progress.step(0, 100, {"a": math.nan, "b": math.inf}, 1.0, 0.0)
+    assert "a nan · b inf" in said.getvalue()
 
 
 def test_the_last_step_is_done():
