@@ -56,6 +56,8 @@ setup(
         "typer>=0.20",
         "matplotlib>=3.10",
         "jinja2>=3.1",
+        "markupsafe>=3",
+        "tensorboardx>=2.6.5",
     ],
     extras_require={
         "tpu": ["jax[tpu]"],
