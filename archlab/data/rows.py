@@ -77,7 +77,8 @@ class Objective:
           ValueError: the kind does not fit, the row is too short, or the sentinels are too few.
         """
         if self.kinds[row.kind]:
-            raise ValueError(f"{name} does not fit an {row.kind}: {self.kinds[row.kind]}")
+            article = "a" if row.kind == DECODER else "an"
+            raise ValueError(f"{name} does not fit {article} {row.kind}: {self.kinds[row.kind]}")
         if self.raw(row) < 2:
             raise ValueError(
                 f"{name} cannot fill a row of inputs={row.inputs}, targets={row.targets}"
