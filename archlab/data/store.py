@@ -57,18 +57,19 @@ def write(
     path.parent.mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        width = np.uint16 if size <= NARROW else np.uint32
+        width = "<u2" if size <= NARROW else "<u4"
         digest, ends, total, empty = hashlib.sha256(), [], 0, 0
         with open(half / "tokens.bin", "wb") as file:
             for ids in documents:
+                ids = np.asarray(ids)
                 if not len(ids):
                     empty += 1
                     continue
-                if min(ids) < 0 or max(ids) >= size:
+                if ids.min() < 0 or ids.max() >= size:
                     raise ValueError(
                         f"document {len(ends) + empty} has ids outside 0 to {size - 1}"
                     )
-                raw = np.append(np.asarray(ids), end).astype(width).tobytes()
+                raw = np.append(ids, end).astype(width).tobytes()
                 file.write(raw)
                 digest.update(raw)
                 total += len(ids) + 1
@@ -111,7 +112,7 @@ class Store:
 
     def __post_init__(self):
         tokens = self.path / "tokens.bin"
-        wanted = self.manifest["tokens"] * self.manifest["width"]
+        wanted = self.tokens * self._width
         found = tokens.stat().st_size if tokens.exists() else 0
         if found != wanted:
             raise ValueError(
@@ -123,8 +124,12 @@ class Store:
     def manifest(self) -> dict:
         """Counts and digest."""
         try:
-            return json.loads((self.path / "manifest.json").read_text())
-        except (OSError, json.JSONDecodeError) as error:
+            found = json.loads((self.path / "manifest.json").read_text())
+            missing = {"tokens", "documents", "width", "size", "sha256"} - {*found}
+            if missing:
+                raise ValueError(f"its manifest does not say {', '.join(sorted(missing))}")
+            return found
+        except (OSError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{self.path} is no token store ({error}); delete it, and it is made again"
             ) from error
@@ -145,8 +150,12 @@ class Store:
         """
         return int(np.sum(np.diff(self._ends, prepend=0) > length))
 
+    @property
+    def _width(self) -> int:
+        return self.manifest["width"]
+
     def verify(self) -> None:
-        """Reads everything and compares it with the digest.
+        """Reads everything and compares it with what the manifest says.
 
         Raises:
           ValueError: it has changed since it was written.
@@ -154,6 +163,7 @@ class Store:
         found = hashlib.sha256((self.path / "tokens.bin").read_bytes()).hexdigest()
         if found != self.manifest["sha256"]:
             raise ValueError(f"{self.path} has changed since it was written; delete it")
+        self._ends  # noqa: B018 - refused here if it has
 
     def chunk(self, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads tokens from any place; after the last comes the first.
@@ -178,9 +188,16 @@ class Store:
 
     @functools.cached_property
     def _tokens(self) -> np.ndarray:
-        width = np.uint16 if self.manifest["width"] == 2 else np.uint32
-        return np.memmap(self.path / "tokens.bin", width, "r")
+        return np.memmap(self.path / "tokens.bin", f"<u{self._width}", "r")
 
     @functools.cached_property
     def _ends(self) -> np.ndarray:
-        return np.load(self.path / "offsets.npy", allow_pickle=False)
+        try:
+            ends = np.load(self.path / "offsets.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(
+                f"{self.path} is no token store ({error}); delete it, and it is made again"
+            ) from error
+        if len(ends) != self.manifest["documents"] or ends[-1] != self.tokens:
+            raise ValueError(f"{self.path} has changed since it was written; delete it")
+        return ends
