@@ -5,7 +5,9 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import os
 import sysconfig
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ VALIDATION = 20  # one document in so many is held out
 NO_TEXT = ("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__")
 SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
 SPLITS = ("train", "validation")
+READ = ("kept", "invalid_utf8")  # of what is counted, what is text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Source:
       name: of the source; tasks are called after it.
       root: above the files.
       files: paths below the root, sorted.
-      counts: filled while documents are read: "kept", "empty", "invalid_utf8" (kept, each bad byte
-        as U+FFFD), "broken_json" and "missing_text" (lines that were left out).
+      counts: filled while documents are read, each in one of "kept", "invalid_utf8" (kept, each bad
+        byte as U+FFFD), "empty", "broken_json", "missing_text" and "broken_gzip" (left out).
     """
 
     name: str
@@ -60,16 +63,15 @@ class Source:
         if split not in SPLITS:
             raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}")
         is_first = True
-        for document in self._all():
-            # The first document is always learnt from, so that a single one can be.
-            is_held_out = _share(document.name) == 0 and not is_first
-            is_first = False
+        for document, bucket in self._all():
+            is_held_out = _share(document.name) == 0
+            if bucket in READ and is_first:
+                # The first document is always learnt from, so that a single one can be.
+                is_first = is_held_out = False
             if is_held_out == (split == "validation"):
-                if document.text.strip():
-                    self.counts["kept"] += 1
+                self.counts[bucket] += 1
+                if bucket in READ:
                     yield document
-                else:
-                    self.counts["empty"] += 1
 
     def fingerprint(self) -> str:
         """Names the present state of the files, without reading them.
@@ -77,47 +79,56 @@ class Source:
         Returns:
           A digest of their paths, sizes and times of change.
         """
-        digest = hashlib.sha256(str(self.root).encode())
+        digest = hashlib.sha256(os.fsencode(self.root))
         for name in self.files:
             stat = (self.root / name).stat()
-            digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{name} {stat.st_size} {stat.st_mtime_ns}\n"))
         return digest.hexdigest()
 
-    def _all(self) -> Iterator[Document]:
+    def _all(self) -> Iterator[tuple[Document, str]]:
+        """Every document of either split, and what it counts as; "" stands for what is no text."""
         for name in self.files:
-            path = self.root / name
-            content = (
-                gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
-            )
-            if ".jsonl" in Path(name).suffixes[-2:]:
+            content = (self.root / name).read_bytes()
+            if name.endswith(".gz"):
+                try:
+                    content = gzip.decompress(content)
+                except (OSError, EOFError, zlib.error):
+                    yield Document(name, ""), "broken_gzip"
+                    continue
+            if name.removesuffix(".gz").endswith(".jsonl"):
                 for number, line in enumerate(content.split(b"\n"), 1):
-                    yield from self._line(f"{name}:{number}", line)
+                    if line.strip():
+                        text, bucket = _field(line)
+                        yield Document(f"{name}:{number}", text), bucket
             else:
-                yield Document(name, self._text(content))
+                text, bucket = _decoded(content)
+                yield Document(name, text), bucket
 
-    def _line(self, name: str, line: bytes) -> Iterator[Document]:
-        if not line.strip():
-            return
-        try:
-            fields = json.loads(self._text(line))
-        except json.JSONDecodeError:
-            self.counts["broken_json"] += 1
-            return
-        if isinstance(fields, dict) and isinstance(fields.get("text"), str):
-            yield Document(name, fields["text"])
-        else:
-            self.counts["missing_text"] += 1
 
-    def _text(self, content: bytes) -> str:
-        try:
-            return content.decode("utf-8")
-        except UnicodeDecodeError:
-            self.counts["invalid_utf8"] += 1
-            return content.decode("utf-8", errors="replace")
+def _field(line: bytes) -> tuple[str, str]:
+    raw, bucket = _decoded(line)
+    try:
+        fields = json.loads(raw)
+    except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
+        return "", "broken_json"
+    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
+        return "", "missing_text"
+    return fields["text"], bucket if fields["text"].strip() else "empty"
+
+
+def _decoded(content: bytes) -> tuple[str, str]:
+    try:
+        text, bucket = content.decode("utf-8"), "kept"
+    except UnicodeDecodeError:
+        text, bucket = content.decode("utf-8", errors="replace"), "invalid_utf8"
+    return text, bucket if text.strip() else "empty"
 
 
 def _share(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % VALIDATION
+    return (
+        int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+        % VALIDATION
+    )
 
 
 def python_stdlib(folder: str | None = None) -> Source:
@@ -133,7 +144,7 @@ def python_stdlib(folder: str | None = None) -> Source:
       ValueError: it is not there, or only compiled.
     """
     root = Path(sysconfig.get_paths()["stdlib"])
-    files = _find(root, (".py",), lambda parts: not set(parts) & set(NO_TEXT))
+    files = _find(root, (".py",), lambda part: part not in NO_TEXT)
     if not files:
         raise ValueError(f"no .py files under {root}; this Python has no source of its library")
     return Source("python_stdlib", root, files)
@@ -157,19 +168,22 @@ def folder(folder: str | None = None) -> Source:
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
         raise ValueError(f"Data.folder={folder!r} is not a directory")
-    files = _find(root, SUFFIXES, lambda parts: not any(part.startswith(".") for part in parts))
+    files = _find(root, SUFFIXES, lambda part: not part.startswith("."))
     if not files:
         raise ValueError(f"Data.folder={folder!r} holds no {', '.join(SUFFIXES)} files")
     return Source("folder", root, files)
 
 
-def _find(root: Path, suffixes, is_wanted: Callable) -> tuple[str, ...]:
-    found = (path.relative_to(root) for path in root.rglob("*") if path.name.endswith(suffixes))
-    return tuple(
-        sorted(
-            path.as_posix() for path in found if is_wanted(path.parts) and (root / path).is_file()
-        )
-    )
+def _find(root: Path, suffixes, is_wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    """Paths below the root, sorted, whose directories and names are all wanted."""
+    found = []
+    for here, directories, names in os.walk(root):
+        directories[:] = filter(is_wanted, directories)  # the others are not walked
+        for name in filter(is_wanted, names):
+            path = Path(here, name)
+            if name.endswith(suffixes) and path.is_file():
+                found.append(path.relative_to(root).as_posix())
+    return tuple(sorted(found))
 
 
 SOURCES: dict[str, Callable[[str | None], Source]] = {
