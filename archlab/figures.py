@@ -27,6 +27,7 @@ from archlab.history import History, total
 from archlab.ink import COLOURS, INK, LOOK, style
 
 AXES = {"tokens": "tokens", "flops": "FLOPs"}
+HALF = 100  # one record in so many is the half-life of a curve's average; longer, and it lags
 POINTS = 600  # stretches that a curve is cut into, at most; each keeps its least and its greatest
 ROUND = {"steps": (1, 2, 2.5, 5, 10)}  # distances between two ticks
 TICKS = ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 4, 6, 8), (1, 2, 5), (1,))
@@ -43,21 +44,23 @@ class Measure:
       of: the number in a "train" or "evaluate" line; None where the line has none.
       is_log: whether its axis is logarithmic.
       is_validated: whether "evaluate" lines have it too.
+      is_noisy: whether a curve of many records is drawn lightly, below its moving average.
     """
 
     title: str
     of: Callable[[dict], float | None]
     is_log: bool = False
     is_validated: bool = False
+    is_noisy: bool = True
 
 
 LOSS = Measure(
     "loss, nats per loss token (marks: validation)", lambda line: line["loss"], True, True
 )
 REST = (
-    Measure("learning rate", lambda line: line["learning_rate"]),
-    Measure("gradient norm before clipping", lambda line: line["gradient_norm"], True),
-    Measure("tokens per second", lambda line: line["tokens_per_second"]),
+    Measure("learning rate", lambda line: line.get("learning_rate"), is_noisy=False),
+    Measure("gradient norm before clipping", lambda line: line.get("gradient_norm"), True),
+    Measure("tokens per second", lambda line: line.get("tokens_per_second")),
 )
 
 
@@ -137,11 +140,42 @@ def points(history: History, measure: Measure, unit: str) -> tuple[np.ndarray, n
     return np.array(x, float), np.array(y, float)
 
 
+def average(y: np.ndarray) -> np.ndarray:
+    """Smooths a curve: an exponential moving average that forgets half in 1 % of the records.
+
+    It begins anew behind each NaN, so that no stage leans on the one before, and its weights add up
+    to one from the first record on.
+
+    Args:
+      y: as from `points`.
+
+    Returns:
+      As many numbers; NaN where y is. Below 100 records, y itself.
+    """
+    records = int(np.sum(~np.isnan(y)))
+    if records < HALF:
+        return y
+    kept = 0.5 ** (HALF / records)
+    found, held, weight = np.empty_like(y), 0.0, 0.0
+    for number, value in enumerate(y):
+        held, weight = kept * held + value, kept * weight + 1
+        found[number] = held / weight
+        if math.isnan(value):
+            held, weight = 0.0, 0.0
+    return found
+
+
+def _end(history: History, unit: str) -> float:
+    return _place(history.trains[-1], unit) if history.trains else 0.0
+
+
 def _place(line: dict, unit: str) -> float:
     return line["tokens"] if unit == "tokens" else total(line)
 
 
 def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if len(x) <= 5 * POINTS:
+        return x, y
     kept = set()
     for part in np.array_split(np.arange(len(x)), POINTS):
         if len(part) < 4:
@@ -156,11 +190,11 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> None:
-    ends = [_place(history.trains[-1], unit) for history in histories]
+    ends = [_end(history, unit) for history in histories]
     shown: list[float] = []
     for number, history in enumerate(histories):
         x, y = points(history, measure, unit)
-        _curve(axes, x, y, number, history.name)
+        _curve(axes, x, y, number, history.name, measure.is_noisy)
         shown += y.tolist()
         if measure.is_validated:
             shown += _validations(axes, history, measure, unit, number)
@@ -173,7 +207,7 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
                 axes.fill_between(x, low, high, color=COLOURS[2], alpha=0.25, lw=0, zorder=0)
                 shown += [low, high]
     _scale(axes, measure, [value for value in shown if math.isfinite(value)])
-    if unit == "flops" and max(ends) >= SPREAD * min(ends) > 0:
+    if unit == "flops" and max(ends) >= SPREAD * min(filter(None, ends), default=math.inf):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
@@ -184,9 +218,14 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
     pad = 16 if measure is LOSS and len(histories) == 1 else 6  # above the names of the stages
     axes.set_title(measure.title, loc="left", fontsize=10, pad=pad)
     axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.6)
+    if not shown:
+        axes.set(xticks=[], yticks=[])
+        axes.annotate("nothing recorded yet", (0.5, 0.5), None, "axes fraction", ha="center")
 
 
-def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, number: int, name: str) -> None:
+def _curve(
+    axes: Axes, x: np.ndarray, y: np.ndarray, number: int, name: str, is_noisy: bool
+) -> None:
     look = style(number)
     bad = np.isnan(y) & ~np.isnan(x)
     first = np.flatnonzero(bad & ~np.concatenate([[False], bad[:-1]]))
@@ -199,7 +238,10 @@ def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, number: int, name: str) -> 
         side, away = ("right", -6) if is_late else ("left", 6)
         at = (x[first[0]], 0.03)
         axes.annotate("not finite", at, (away, 0), foot, "offset points", ha=side, va="center")
-    x, y = _thin(x, y) if len(x) > 5 * POINTS else (x, y)
+    smooth = average(y) if is_noisy else y
+    if smooth is not y:
+        axes.plot(*_thin(x, y), label="_records", linewidth=0.7, alpha=0.35, color=look["color"])
+    x, y = _thin(x, smooth)
     bare = np.concatenate([[True], np.isnan(y), [True]])
     alone = np.flatnonzero(~bare[1:-1] & bare[:-2] & bare[2:]).tolist()  # no line shows these
     axes.plot(x, y, label=f" {name}", linewidth=1.4, markersize=4, markevery=alone, **look)
@@ -221,7 +263,7 @@ def _validations(
 
 def _bands(axes: Axes, history: History, unit: str, is_named: bool) -> None:
     edges = [history.cost(number, 0, unit) for number in range(len(history.stages) + 1)]
-    last = _place(history.trains[-1], unit)
+    last = _end(history, unit)
     for number, facts in enumerate(history.stages):
         low, high = edges[number], min(edges[number + 1], last)
         if low >= last:

@@ -13,6 +13,14 @@ from pathlib import Path
 from archlab import record
 
 PLACE = ("kind", "stage", "step", "total_step", "stage_name")
+NOTHING = {
+    "flops": {"body": 0, "head": 0, "attention": 0},
+    "tokens": 0,
+    "loss_tokens": 0,
+    "padding": None,
+    "seconds": 0.0,
+    "visited_parameters": None,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +30,8 @@ class History:
     Args:
       name: what it is called in the report; no other run there is called the same.
       start: the last "start" line.
-      trains: "train" lines by total step, without those that a later start went back behind.
+      trains: "train" lines by total step, without those that a later start went back behind;
+        none before the first.
       evaluates: "evaluate" lines, likewise.
       end: the "end" line; None while the run is unfinished.
       config: the settings, {} if they were not kept.
@@ -72,6 +81,8 @@ class History:
         """What the run has cost: the "end" line's ledger, or the last "train" line's so far."""
         if self.end is not None:
             return self.end["ledger"]
+        if not self.trains:
+            return NOTHING | {"parameters": self.start["parameters"]}
         last = self.trains[-1]
         steps = [self.steps_taken(number) for number in range(len(self.stages))]
         pairs = list(zip(self.stages, steps, strict=True))
@@ -148,7 +159,7 @@ def read(folder: Path, name: str) -> History:
       Its history.
 
     Raises:
-      ValueError: no such directory, no record, no training in the record yet, or a broken file.
+      ValueError: no such directory, no record, nothing in the record yet, or a broken file.
     """
     if not folder.is_dir():
         raise ValueError(f"there is no run directory {folder}")
@@ -158,8 +169,8 @@ def read(folder: Path, name: str) -> History:
     # even before they are taken, and even if they are then recorded more rarely.
     lines = [line for line in lines if not any(_is_void(line, start) for start in starts)]
     trains, evaluates = _steps(lines, "train"), _steps(lines, "evaluate")
-    if not starts or not trains:
-        raise ValueError(f"{folder} has recorded no training yet; wait for its first record")
+    if not starts:
+        raise ValueError(f"{folder} has recorded no start yet; wait until its text is prepared")
     ends = [line for line in lines if line["kind"] == "end"]
     has_ended = bool(ends) and ends[-1]["time"] >= starts[-1]["time"]
     gin = folder / "config.gin"
@@ -216,6 +227,9 @@ def _json(path: Path) -> dict:
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
         raise ValueError(f"{path} is not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no names; it should be a JSON object")
+    return found

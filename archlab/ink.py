@@ -28,6 +28,7 @@ LOOK = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "legend.handlelength": 4,  # room for a whole pattern of dashes
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
 }

@@ -1,5 +1,6 @@
 """The report: one page about one run or several, with the same numbers as a table for machines."""
 
+import collections
 import csv
 import itertools
 import math
@@ -21,6 +22,10 @@ SPACE = "\u00a0"
 def report(runs: list[Path], out: Path) -> Path:
     """Writes a page about runs, their numbers as CSV, and their curves as a picture.
 
+    The CSV has a row for each number of each line of the records: the run, the line's kind, stage
+    (from 0), step within the stage and total_step (empty where the line has none), the number's
+    name, dotted where it is nested ("flops.head"), and its value, in full.
+
     Args:
       runs: run directories, whether their runs have ended or not.
       out: the folder to write in; made if it is not there.
@@ -29,8 +34,8 @@ def report(runs: list[Path], out: Path) -> Path:
       The page, out/index.html; out/metrics.csv and out/curves.png stand beside it.
 
     Raises:
-      ValueError: no runs, a directory that is no run's or has recorded no training yet, or an
-        `out` that is a file.
+      ValueError: no runs, a directory that is no run's or has recorded nothing yet, or an `out`
+        that is a file.
     """
     if not runs:
         raise ValueError("a report is about one run directory or more; none was given")
@@ -63,7 +68,7 @@ def html(histories: list[History]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    surroundings.filters |= {"short": engineering, "clock": clock, "loss": _loss}
+    surroundings.filters |= {"short": engineering, "clock": clock, "loss": _loss, "share": _share}
     surroundings.filters["total"] = history.total
     count = itertools.count()
 
@@ -83,7 +88,8 @@ def html(histories: list[History]) -> str:
         tasks=list(dict.fromkeys(name for run in histories for name in _epochs(run))),
         differing=differing(histories),
         made=made(histories),
-        none=NONE,
+        missing=NONE,
+        half=figures.HALF,
     )
 
 
@@ -147,7 +153,9 @@ def notes(histories: list[History]) -> list[str]:
     """
     said = []
     for run in histories:
-        if run.end is None:
+        if run.end is None and not run.trains:
+            said.append(f"{run.name} has begun, and has not recorded a step yet.")
+        elif run.end is None:
             line = run.trains[-1]
             said.append(
                 f"{run.name} is unfinished: its numbers are those of step {line['step']:,} of "
@@ -189,13 +197,13 @@ def made(histories: list[History]) -> dict[str, list[str]]:
     """
     every = []
     for run in histories:
-        kept = {name: run.manifest.get(name) for name in ("git", "python", "platform")}
-        devices = run.manifest.get("devices", [])
-        kinds = {name: devices.count(name) for name in devices}
+        kept = dict.fromkeys(("git", "python", "platform", "devices")) | run.manifest
+        versions = kept.pop("versions", None) or {}
+        kinds = collections.Counter(map(str, kept["devices"] or []))
         kept["devices"] = ", ".join(f"{many} × {name}" for name, many in kinds.items())
-        every.append(kept | run.manifest.get("versions", {}))
+        every.append(directory.flat(kept) | directory.flat(versions))
     names = dict.fromkeys(name for kept in every for name in kept)
-    table = {name: [str(kept.get(name) or "not recorded") for kept in every] for name in names}
+    table = {name: [_recorded(kept.get(name)) for kept in every] for name in names}
     return {name: values if len(set(values)) > 1 else values[:1] for name, values in table.items()}
 
 
@@ -203,6 +211,14 @@ def _loss(value: float | None) -> str:
     if value is None:
         return NONE
     return f"{value:.4f}" if math.isfinite(value) else "not finite"
+
+
+def _share(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1%}"
+
+
+def _recorded(value) -> str:
+    return "not recorded" if value in (None, "") else str(value)
 
 
 def _epochs(run: History) -> dict[str, float]:

@@ -3,8 +3,11 @@
 import math
 import xml.etree.ElementTree as ElementTree
 
+import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archlab import figures, history, ink
 from tests.runs_written import PREFIX, SPAN, stage, start, train, whole, write
@@ -13,7 +16,8 @@ from tests.runs_written import PREFIX, SPAN, stage, start, train, whole, write
 @pytest.fixture
 def made(tmp_path):
     def made(*runs):
-        folders = [write(tmp_path / f"run{i}", lines) for i, lines in enumerate(runs)]
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        folders = [write(place / f"run{i}", lines) for i, lines in enumerate(runs)]
         return [history.read(folder, folder.name) for folder in folders]
 
     return made
@@ -92,6 +96,37 @@ def test_a_long_curve_keeps_its_peaks_and_its_gaps(made):
     assert len(x) <= 5 * figures.POINTS and (np.diff(x) > 0).all()
     assert np.nanmax(y) == 9.0 and np.nanmin(y) == 0.5 and np.isnan(y[x == 500_100]).all()
     assert (x[0], x[-1]) == (100, 2_000_000)
+
+
+def test_many_records_are_drawn_lightly_under_their_average(made):
+    rng = np.random.default_rng(0)
+    losses = rng.uniform(2, 3, 400)
+    lines = [train(i + 1, float(loss)) for i, loss in enumerate(losses)]
+    axes = figures.panel(made([start(stage(SPAN, 400)), *lines], whole()), figures.LOSS).axes[0]
+    raw, smooth, few = axes.lines
+    assert raw.get_ydata().tolist() == losses.tolist() and raw.get_alpha() < 0.5
+    assert raw.get_color() == smooth.get_color() != few.get_color()
+    assert [line.get_label() for line in (smooth, few)] == [" run0", " run1"]
+    assert smooth.get_ydata().std() < raw.get_ydata().std() / 2
+    rate = figures.panel(made(whole(), [start(stage(SPAN, 400)), *lines]), figures.REST[0])
+    assert len(rate.axes[0].lines) == 2
+
+
+@settings(max_examples=20)
+@given(hnp.arrays(float, st.integers(100, 300), elements=st.floats(0.1, 10)), st.integers(1, 98))
+def test_an_average_weighs_by_age_and_begins_anew_behind_a_gap(y, gap):
+    y[gap] = math.nan
+    records = len(y) - 1
+    if records < figures.HALF:
+        assert figures.average(y) is y
+        return
+    found = figures.average(y)
+    for part in (slice(0, gap), slice(gap + 1, None)):
+        for number in range(len(y[part])):
+            age = np.arange(number, -1, -1) / (records / figures.HALF)
+            expected = np.average(y[part][: number + 1], weights=0.5**age)
+            assert math.isclose(found[part][number], expected, rel_tol=1e-9)
+    assert math.isnan(found[gap]) and not np.isnan(np.delete(found, gap)).any()
 
 
 def test_no_two_styles_are_alike():

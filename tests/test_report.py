@@ -24,7 +24,7 @@ from tests.runs_written import (
     write,
 )
 
-VOID = {"meta", "link", "br", "img", "hr", "input"}
+VOID = {"meta", "link", "br", "wbr", "img", "hr", "input"}
 
 
 class Page(html.parser.HTMLParser):
@@ -174,13 +174,22 @@ def test_an_unfinished_run_is_counted_up_to_its_last_record(tmp_path):
     assert result[4:] == ["3.2000", "unfinished", "600", "60.0 k", "15.0 s"]
     assert ledger[0] == "run (unfinished)" and "600" in ledger
     assert ledger[6] == "967"  # visited: 4 steps at 900, 2 at 1100
+    both = written(tmp_path / "both", tmp_path / "run", write(tmp_path / "ended", whole()))
+    assert both.tables["Ledgers"][2][10:12] == ["–", "–"]  # no epochs before the end
     assert "run is unfinished: its numbers are those of step 2 of 4 of stage" in page.text
 
 
-def test_an_ended_run_that_goes_on_is_unfinished(tmp_path):
-    run = write(tmp_path / "run", [*whole(), start(stage(SPAN), stage(PREFIX), resumed_from=4)])
-    found = history.read(run, "run")
-    assert found.end is None and found.trains[-1]["total_step"] == 4
+def test_a_run_that_has_only_begun_is_shown_as_such(tmp_path):
+    begun = write(tmp_path / "begun", [start(stage(SPAN), stage(PREFIX))])
+    page = written(tmp_path / "out", begun)
+    assert page.tables["Result"][1][4:] == ["–", "unfinished", "0", "0", "0.0 s"]
+    assert page.tables["Ledgers"][-1][1:] == [*"0000", "1.23 M", "–", "0", "0", "–", "0.0 s"]
+    assert page.tables["Stages"][1][4] == "0 of 4"
+    assert "begun has begun, and has not recorded a step yet" in page.text
+    assert "nothing recorded yet" in page.text and "Loss by objective" not in page.text
+    page = written(tmp_path / "out", begun, write(tmp_path / "run", whole()))
+    assert [row[0] for row in page.tables["Result"][1:]] == ["begun", "run"]
+    assert "nothing recorded yet" not in page.text and "Loss by objective" in page.text
 
 
 def test_losses_that_are_not_finite_are_shown(tmp_path):
@@ -233,6 +242,14 @@ def test_runs_with_other_text_or_vocabulary_come_with_a_note(tmp_path):
     assert said == ["The runs have different vocabularies; compare their losses with that in mind."]
 
 
+def test_the_manifest_is_shown_whatever_is_in_it(tmp_path):
+    manifest = {"versions": None, "devices": [{"kind": "x"}] * 2, "cluster": {"zone": ["a", "b"]}}
+    page = written(tmp_path / "out", write(tmp_path / "run", whole(), manifest=manifest))
+    kept = dict(page.tables["Made with"][1:])
+    assert kept["devices"] == "2 × {'kind': 'x'}" and kept["cluster.zone.1"] == "b"
+    assert kept["git"] == "not recorded"
+
+
 def test_what_was_not_kept_is_said_to_be(tmp_path):
     run = write(tmp_path / "run", whole())
     for name in ("config.json", "config.gin", "manifest.json"):
@@ -242,17 +259,19 @@ def test_what_was_not_kept_is_said_to_be(tmp_path):
 
 
 def test_what_is_no_run_is_refused_in_one_line(tmp_path):
-    empty, begun = tmp_path / "empty", write(tmp_path / "begun", [start(stage(SPAN))])
+    empty, silent = tmp_path / "empty", write(tmp_path / "silent", [])
     empty.mkdir()
     broken = write(tmp_path / "broken", whole())
     (broken / "config.json").write_text("{")
+    odd = write(tmp_path / "odd", whole(), manifest=["3.11"])
     (tmp_path / "file").touch()
     for runs, out, words in (
         ([], "out", "none was given"),
         ([tmp_path / "gone"], "out", "there is no run directory"),
         ([empty], "out", "holds no metrics.jsonl; is it a run directory?"),
-        ([begun], "out", "has recorded no training yet"),
+        ([silent], "out", "has recorded no start yet"),
         ([broken], "out", "config.json is not JSON"),
+        ([odd], "out", "manifest.json holds no names"),
         ([write(tmp_path / "run", whole())], "file", "is a file; --out names a directory"),
     ):
         with pytest.raises(ValueError, match="(?s)^[^\n]+$") as refused:
