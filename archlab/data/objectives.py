@@ -88,7 +88,8 @@ def counts(length: int, rate: float = RATE, mean: float = MEAN) -> tuple[int, in
     Returns:
       Noise tokens and spans; both fixed by the arguments. Only where the spans lie is chance.
 
-    Source: `t5.data.preprocessors.random_spans_noise_mask`; it rounds halves to even.
+    Source: `t5.data.preprocessors.random_spans_helper`, which rounds halves to even. T5's mask
+      reckons in float32 and hides one token more at 190, 350 and other such lengths.
     """
     noise = min(max(int(np.round(length * rate)), 1), length - 1)
     return noise, min(max(int(np.round(noise / mean)), 1), length - noise)
