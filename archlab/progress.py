@@ -90,7 +90,7 @@ class Progress:
             until = f"{_span((now - self._since) / taken * left)} left"
         parts = [
             f"{name} {step}/{steps}",
-            *(f"{objective} {loss:.3f}" for objective, loss in losses.items()),
+            *_losses(losses),
             f"{tokens_per_second:,.0f} tokens/s",
             f"data wait {waiting:.0%}",
             until,
@@ -101,6 +101,12 @@ class Progress:
         elif now - self._told >= SPARSE or step == steps:
             self._told = now
             self.say(line)
+
+
+def _losses(losses: dict[str, float]) -> list[str]:
+    if len(losses) == 1:  # the stage's name says which
+        return [f"loss {loss:.3f}" for loss in losses.values()]
+    return [f"{name} loss {loss:.3f}" for name, loss in losses.items()]
 
 
 def _span(seconds: float) -> str:

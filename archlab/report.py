@@ -15,6 +15,7 @@ from archlab.history import History
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 COLUMNS = ("run", "kind", "stage", "step", "total_step", "name", "value")
+ALWAYS = ("git", "python", "platform", "devices")  # of a manifest, shown even if not recorded
 NONE = "–"
 SPACE = "\u00a0"
 
@@ -197,13 +198,14 @@ def made(histories: list[History]) -> dict[str, list[str]]:
     """
     every = []
     for run in histories:
-        kept = dict.fromkeys(("git", "python", "platform", "devices")) | run.manifest
+        kept = dict.fromkeys(ALWAYS) | run.manifest
         versions = kept.pop("versions", None) or {}
         kinds = collections.Counter(map(str, kept["devices"] or []))
         kept["devices"] = ", ".join(f"{many} × {name}" for name, many in kinds.items())
-        every.append(directory.flat(kept) | directory.flat(versions))
-    names = dict.fromkeys(name for kept in every for name in kept)
-    table = {name: [_recorded(kept.get(name)) for kept in every] for name in names}
+        plain = directory.flat(kept) | directory.flat(versions)
+        every.append({name: str(value) for name, value in plain.items() if value not in (None, "")})
+    names = dict.fromkeys([*ALWAYS, *(name for kept in every for name in kept)])
+    table = {name: [kept.get(name, "not recorded") for kept in every] for name in names}
     return {name: values if len(set(values)) > 1 else values[:1] for name, values in table.items()}
 
 
@@ -215,10 +217,6 @@ def _loss(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return NONE if value is None else f"{value:.1%}"
-
-
-def _recorded(value) -> str:
-    return "not recorded" if value in (None, "") else str(value)
 
 
 def _epochs(run: History) -> dict[str, float]:

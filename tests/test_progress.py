@@ -23,8 +23,8 @@ def test_plain_lines_are_few_and_the_last_of_a_stage_is_always_there():
             progress.step(0, step, {"a": 2.0}, 1234.5, 0.25)
     lines = said.getvalue().splitlines()
     assert lines == [
-        "spans 10/100 · a 2.000 · 1,234 tokens/s · data wait 25% · 0:56 left",
-        "spans 100/100 · a 2.000 · 1,234 tokens/s · data wait 25% · 0:08 left",
+        "spans 10/100 · loss 2.000 · 1,234 tokens/s · data wait 25% · 0:56 left",
+        "spans 100/100 · loss 2.000 · 1,234 tokens/s · data wait 25% · 0:08 left",
     ]
 
 
@@ -49,7 +49,7 @@ def test_without_a_beginning_the_first_step_shown_is_it():
 def test_a_loss_that_is_not_finite_is_said():
     progress, said = shown()
     progress.step(0, 100, {"a": math.nan, "b": math.inf}, 1.0, 0.0)
-    assert "a nan · b inf" in said.getvalue()
+    assert "a loss nan · b loss inf" in said.getvalue()
 
 
 def test_the_last_step_is_done():

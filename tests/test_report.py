@@ -243,11 +243,11 @@ def test_runs_with_other_text_or_vocabulary_come_with_a_note(tmp_path):
 
 
 def test_the_manifest_is_shown_whatever_is_in_it(tmp_path):
-    manifest = {"versions": None, "devices": [{"kind": "x"}] * 2, "cluster": {"zone": ["a", "b"]}}
+    manifest = {"versions": None, "devices": [{"kind": "x"}] * 2, "x": {"y": ["a", "b"], "z": None}}
     page = written(tmp_path / "out", write(tmp_path / "run", whole(), manifest=manifest))
     kept = dict(page.tables["Made with"][1:])
-    assert kept["devices"] == "2 × {'kind': 'x'}" and kept["cluster.zone.1"] == "b"
-    assert kept["git"] == "not recorded"
+    assert kept["devices"] == "2 × {'kind': 'x'}" and kept["x.y.1"] == "b"
+    assert kept["git"] == "not recorded" and "x.z" not in kept
 
 
 def test_what_was_not_kept_is_said_to_be(tmp_path):
