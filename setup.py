@@ -71,6 +71,7 @@ setup(
             "rouge-score",
             "sacrebleu",
             "scikit-learn",
+            "scipy",
         ],
     },
 )

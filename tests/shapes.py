@@ -17,6 +17,17 @@ from archlab import axes
 PACKAGE = Path(archlab.__file__).parent
 
 
+@dataclasses.dataclass(frozen=True)
+class Shaped:
+    """A shape, where an array is expected.
+
+    Args:
+      shape: its extents.
+    """
+
+    shape: tuple[int, ...]
+
+
 @dataclasses.dataclass
 class Seen:
     """What the hook saw.
@@ -43,7 +54,7 @@ class Seen:
             if dataclasses.is_dataclass(value) and type(value).__module__.startswith("archlab."):
                 fields = dataclasses.fields(value)
                 held = {field.name: getattr(value, field.name, None) for field in fields}
-                self._agree(f"{where}: {name}", module, held, None)
+                self._agree(f"{where}: {name}", module, _one(held), None)
 
     def _agree(self, where: str, module: str, variables: dict, code) -> None:
         extents: dict[str, tuple[int, str]] = {}
@@ -67,6 +78,25 @@ class Seen:
                     self.wrong.add(
                         f"{where}: {letter} is {extent} in {name} {shape}, and {before} in {other}"
                     )
+
+
+def _one(fields: dict) -> dict:
+    """The fields of one of several dataclasses that were stacked, as for a scan, or as they are.
+
+    Only where each array has the same dimension more than its letters say, and it is outermost.
+    """
+    shapes = {
+        name: value.shape
+        for name, value in fields.items()
+        if axes.letters(name) and isinstance(getattr(value, "shape", None), tuple)
+    }
+    more = {
+        shape[0] if len(shape) == len(axes.letters(name)) + 1 else None
+        for name, shape in shapes.items()
+    }
+    if len(more) != 1 or None in more:
+        return fields
+    return {name: Shaped(shape[1:]) for name, shape in shapes.items()}
 
 
 @contextlib.contextmanager

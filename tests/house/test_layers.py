@@ -1,0 +1,182 @@
+"""Data flows one way: a file imports only files of lower layers, and a library has one home.
+
+`LAYERS` is the table. docs/house.md shows the same one, and a test holds the two equal.
+"""
+
+import ast
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archlab
+
+PACKAGE = Path(archlab.__file__).parent
+HOUSE = PACKAGE.parent / "docs" / "house.md"
+
+LAYERS = """
+0  architecture axes batch directory ink modules progress record size spelling stages
+   data/order data/sources data/store data/vocabulary model/attention model/position train/loss
+1  bindings experiments history ledger mesh data/objectives data/recipes
+   model/layers model/visibility
+2  figures data/rows model/transformer train/optimizer
+3  report settings data/packing data/tasks evaluation/generate train/step
+4  config data/build data/pipeline train/checkpoint train/meter
+5  program show evaluation/validation train/loop
+6  run trained
+7  commands
+"""
+
+# Who may import a library: a file, or a folder ending in a slash.
+OWNERS = {
+    "gin": ("config",),
+    "seqio": ("data/tasks",),
+    "tensorflow": ("data/tasks",),
+    "flax": ("model/",),
+    "optax": ("train/",),
+    "orbax": ("train/checkpoint",),
+    "grain": ("data/order",),
+    "sentencepiece": ("data/vocabulary",),
+    "typer": ("commands",),
+    "matplotlib": ("figures", "ink"),
+    "jinja2": ("report",),
+    "tensorboardX": ("record",),
+    "rich": ("commands", "progress", "show"),
+}
+
+# What data/ may know: itself, the batch it fills, and how to say what was probably meant.
+KNOWN_TO_DATA = {"batch", "spelling"}
+
+
+def layers() -> dict[str, int]:
+    """The layer of each file, as the table says."""
+    table: dict[str, int] = {}
+    number = -1
+    for line in LAYERS.strip().splitlines():
+        words = line.split()
+        if line[0].isdigit():
+            number = int(words.pop(0))
+        for word in words:
+            assert word not in table, f"{word} stands twice in LAYERS"
+            table[word] = number
+    return table
+
+
+@functools.cache
+def files() -> dict[str, Path]:
+    """Every file that has a layer, by its name in the table."""
+    return {
+        str(path.relative_to(PACKAGE).with_suffix("")): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+
+
+def imported(tree: ast.AST) -> list[str]:
+    """Dotted names that a file imports, those inside functions too."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            found += [f"{node.module}.{name.name}" for name in node.names]
+    return found
+
+
+@functools.cache
+def imports(name: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Files of archlab, and libraries, that a file imports."""
+    rooms, libraries = set(), set()
+    for dotted in imported(ast.parse(files()[name].read_text())):
+        parts = dotted.split(".")
+        if parts[0] != "archlab":
+            # tensorflow_datasets and tensorflow_text are as heavy as tensorflow.
+            libraries.add("tensorflow" if parts[0].startswith("tensorflow") else parts[0])
+            continue
+        whole, holder = "/".join(parts[1:]), "/".join(parts[1:-1])
+        assert {whole, holder} & set(files()), f"{name} imports {dotted}, which is no file"
+        rooms.add(whole if whole in files() else holder)
+    return frozenset(rooms), frozenset(libraries)
+
+
+def test_every_file_has_a_layer_and_every_layer_its_files():
+    table = layers()
+    assert not set(files()) - set(table), "files without a layer"
+    assert not set(table) - set(files()), "layers of files that are not there"
+
+
+@pytest.mark.parametrize("name", files())
+def test_a_file_imports_only_lower_layers(name):
+    table = layers()
+    up = {other: table[other] for other in imports(name)[0] if table[other] >= table[name]}
+    assert not up, f"{name} is in layer {table[name]} and imports {up}"
+
+
+@pytest.mark.parametrize("name", files())
+def test_a_file_is_as_low_as_it_can_be(name):
+    table = layers()
+    lowest = max((table[other] + 1 for other in imports(name)[0]), default=0)
+    assert table[name] == lowest, f"{name} belongs in layer {lowest}"
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_has_one_home(library):
+    homes = OWNERS[library]
+    users = [name for name in files() if library in imports(name)[1]]
+    strangers = [
+        name
+        for name in users
+        if name not in homes and not any(name.startswith(home) for home in homes if home[-1] == "/")
+    ]
+    assert not strangers, f"{library} is for {', '.join(homes)}"
+    unused = [home for home in homes if not any(name.startswith(home) for name in users)]
+    assert not unused, f"{library} is not imported by {', '.join(unused)}; take it off the list"
+
+
+@pytest.mark.parametrize("name", [name for name in files() if name.startswith("data/")])
+def test_data_knows_no_model_and_no_jax(name):
+    rooms, libraries = imports(name)
+    assert not {room for room in rooms if not room.startswith("data/")} - KNOWN_TO_DATA
+    assert not libraries & {"jax", "jaxlib", "flax", "optax", "orbax"}
+
+
+@pytest.mark.parametrize("name", [name for name in files() if name.startswith("model/")])
+def test_a_model_knows_no_data_and_no_training(name):
+    assert not {room for room in imports(name)[0] if room.startswith(("data/", "train/"))}
+
+
+def test_an_import_of_a_function_counts():
+    tree = ast.parse("def late():\n    from archlab.data import rows\n    import gin.config\n")
+    assert imported(tree) == ["archlab.data.rows", "gin.config"]
+
+
+LIGHT = {
+    "archlab.report": ("jax", "flax", "tensorflow", "seqio", "gin"),
+    "archlab.commands": ("jax", "flax", "tensorflow", "seqio", "gin", "matplotlib"),
+    "archlab.directory": ("jax", "flax", "tensorflow", "seqio", "gin"),
+    "archlab.config": ("tensorflow", "seqio"),
+    "archlab.run": ("tensorflow", "seqio"),
+    # Grain imports JAX and Orbax, so this is light but for those.
+    "archlab.data.recipes": ("flax", "optax", "tensorflow", "seqio"),
+}
+TOLD = "import sys, {0}; print(*{{name.split('.')[0] for name in sys.modules}})"
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_what_is_imported_stays_light(module):
+    told = subprocess.run(
+        [sys.executable, "-c", TOLD.format(module)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+    heavy = set(LIGHT[module]) & set(told.stdout.split())
+    assert not heavy
+
+
+def test_the_house_shows_the_table():
+    assert LAYERS.strip() in HOUSE.read_text(), f"{HOUSE.name} does not show LAYERS:\n{LAYERS}"

@@ -1,0 +1,221 @@
+"""Names tell the truth about arrays, in every architecture, at sizes that are all different."""
+
+import ast
+import functools
+import itertools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from archlab import axes
+from archlab import batch as batches
+from archlab.architecture import POSITIONS, VISIBILITY, Architecture
+from archlab.batch import Batch
+from archlab.evaluation import generate
+from archlab.mesh import Mesh
+from archlab.model.attention import attend
+from archlab.model.transformer import Transformer
+from archlab.size import Size
+from archlab.stages import Schedule
+from archlab.train import loss, step
+from archlab.train.optimizer import Optimizer
+from tests import shapes
+
+SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, buckets=32)
+ROWS, INPUTS, TARGETS = 5, 13, 9
+KNOWN = {letter: getattr(SIZE, word) for letter, word in axes.WORDS.items() if hasattr(SIZE, word)}
+MODEL = shapes.PACKAGE / "model"
+ALL = list(itertools.product(VISIBILITY, POSITIONS))
+
+
+def shaped(*extents: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(extents, jnp.float32)
+
+
+@functools.cache
+def traced(name: str, position: str, activation: str = "swiglu", tied: bool = True) -> shapes.Seen:
+    """Traces one architecture from a batch to its loss, and says what its names are like."""
+    architecture = Architecture(name, position, activation, tied)
+    model = Transformer(SIZE, architecture)
+    batch = batches.abstract(architecture.kind, ROWS, INPUTS, TARGETS)
+
+    def score(batch: Batch) -> loss.Sums:
+        logits_BLV, _ = model.init_with_output(jax.random.key(0), batch)
+        return loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, 1e-4)
+
+    with shapes.watched(**KNOWN) as seen:
+        jax.eval_shape(score, batch)
+    return seen
+
+
+def read_piece_by_piece(name: str, position: str) -> shapes.Seen:
+    """Traces a decoder that reads with a cache, as generation does."""
+    model = Transformer(SIZE, Architecture(name, position))
+    source = 0 if name != "encoder_decoder" else INPUTS
+    cache = generate.empty(model, memory=11, source=source)
+
+    def read(weights, stream, memory_BMD, edges, cache, offset):
+        return model.apply(
+            {"params": weights}, stream, memory_BMD, edges, cache, offset, method=model.decode
+        )
+
+    batch = batches.abstract(model.architecture.kind, 1, INPUTS, 7)
+    weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
+    with shapes.watched(**KNOWN) as seen:
+        stream = generate.prompted([3, 4], 7)
+        for memory_BMD in [shaped(1, INPUTS, SIZE.embed), None] if source else [None]:
+            edges = (stream.start_BL, stream.end_BL) if source else None
+            offset = jax.ShapeDtypeStruct((), jnp.int32)
+            jax.eval_shape(read, weights, stream, memory_BMD, edges, cache, offset)
+    return seen
+
+
+def test_the_sizes_are_all_different():
+    half = SIZE.kv // 2
+    extents = [*KNOWN.values(), ROWS, INPUTS, TARGETS, INPUTS + TARGETS, 7, 11, 1]
+    assert len(set(extents)) == len(extents), "or a wrong letter could pass"
+    assert half in KNOWN.values(), "half a head is an extent of its own, so no letter may claim it"
+
+
+@pytest.mark.parametrize("name, position", ALL)
+def test_names_are_true_in_every_architecture(name, position):
+    seen = traced(name, position)
+    assert not seen.wrong, "\n".join(sorted(seen.wrong))
+    rooms = {"attention", "layers", "transformer", "visibility"}
+    rooms |= {"position"} if position != "none" else set()
+    for room in rooms:
+        assert seen.checked[f"model/{room}"] > 0, room
+    assert seen.checked["train/loss"] > 0
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("name", [name for name in VISIBILITY if name != "encoder"])
+def test_names_are_true_where_a_row_is_read_piece_by_piece(name, position):
+    seen = read_piece_by_piece(name, position)
+    assert not seen.wrong, "\n".join(sorted(seen.wrong))
+
+
+def test_names_are_true_of_attention_whose_memory_is_longer():
+    with shapes.watched(**KNOWN) as seen:
+        out_BLHK = jax.eval_shape(
+            attend,
+            shaped(ROWS, TARGETS, SIZE.heads, SIZE.kv),
+            shaped(ROWS, INPUTS, SIZE.kv_heads, SIZE.kv),
+            shaped(ROWS, INPUTS, SIZE.kv_heads, SIZE.kv),
+            shaped(ROWS, TARGETS),
+            shaped(ROWS, TARGETS),
+            shaped(SIZE.heads, TARGETS, INPUTS),
+        )
+    assert out_BLHK.shape == (ROWS, TARGETS, SIZE.heads, SIZE.kv)
+    assert not seen.wrong and seen.checked["model/attention"] >= 10
+
+
+class Traced:
+    """A jitted function that is traced where it would be compiled, which takes seconds."""
+
+    def __init__(self, function, **_):
+        self.function = function
+
+    def lower(self, *arguments):
+        jax.eval_shape(self.function, *arguments)
+        return self
+
+    def compile(self):
+        return self
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_names_are_true_of_the_step(monkeypatch, accumulate):
+    mesh = Mesh(1, 1).build(jax.devices()[:1])
+    network = step.on(mesh, Transformer(SIZE, Architecture("causal_decoder", "none")))
+    batch = batches.abstract(network.architecture.kind, 15, INPUTS, TARGETS)
+    monkeypatch.setattr(jax, "jit", Traced)
+    with shapes.watched(**KNOWN) as seen:
+        step.build(network, Optimizer(), Schedule("flat"), 5, mesh, batch, accumulate, 1e-3)
+    assert not seen.wrong, "\n".join(sorted(seen.wrong))
+    assert seen.checked["train/step"] > 0 and seen.checked["train/loss"] > 0
+
+
+def suffixed() -> set[tuple[str, str, str]]:
+    """(file, function, name) of each local of model/ whose name has dimensions."""
+    found = set()
+
+    def walk(node: ast.AST, where: tuple[str, ...], in_function: bool, path: Path):
+        for child in ast.iter_child_nodes(node):
+            inside, is_inner = where, in_function
+            if isinstance(child, ast.ClassDef | ast.FunctionDef):
+                inside, is_inner = (*where, child.name), isinstance(child, ast.FunctionDef)
+            name = ""
+            if isinstance(child, ast.arg):
+                name = child.arg
+            elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                name = child.id
+            if in_function and axes.letters(name):
+                found.add((path.name, ".".join(where), name))
+            walk(child, inside, is_inner, path)
+
+    for path in MODEL.glob("*.py"):
+        walk(ast.parse(path.read_text()), (), False, path)
+    return found
+
+
+def test_no_name_of_the_model_was_left_unchecked():
+    runs = [traced(name, position) for name, position in ALL]
+    runs += [traced("encoder", "none", activation="relu")]
+    runs += [traced("encoder", "none", tied=False)]
+    seen = {
+        (Path(code.co_filename).name, code.co_qualname, name)
+        for run in runs
+        for code, name in run.names
+    }
+    names = suffixed()
+    assert len(names) > 50 and not sorted(names - seen)
+
+
+def planted(body: str, **variables):
+    """Runs a function that claims to stand in archlab, and says what the checker found."""
+    path = str(MODEL / "planted.py")
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    scope = {"jnp": jnp}
+    exec(compile(f"def planted({', '.join(variables)}):\n{lines}\n", path, "exec"), scope)
+    with shapes.watched(**KNOWN) as seen:
+        jax.eval_shape(scope["planted"], *variables.values())
+    assert seen.checked["model/planted"] > 0
+    return seen.wrong
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        ("x_LBD = x_BLD", "is 5 in x_LBD"),  # two letters change places
+        ("x_BL = x_BLD", "x_BL has shape"),  # a letter is missing
+        ("x_BLDF = x_BLD", "x_BLDF has shape"),  # a letter too many
+        ("x_BLF = x_BLD", "F is 16 in x_BLF"),  # the wrong word, though the rank is right
+        ("x_BLD = x_BLD[:, :4] ; y_BL = x_BLD[:, :3, 0]", "L is 3 in y_BL"),  # two extents
+        ("y_BMD = x_BLD\nz_BMD = x_BLD[:, :7]", "M is 7 in z_BMD"),
+        ("def inner():\n    hidden_BLK = x_BLD\ninner()", "K is 16 in hidden_BLK"),
+    ],
+)
+def test_a_planted_lie_is_found(body, said):
+    wrong = planted(body, x_BLD=shaped(ROWS, INPUTS, SIZE.embed))
+    assert any(said in line for line in wrong), wrong
+
+
+def test_a_planted_truth_is_not_a_lie():
+    body = "square_BL = x_BLD.sum(-1)\nx_BLD = x_BLD / square_BL[..., None]"
+    assert not planted(body, x_BLD=shaped(ROWS, INPUTS, SIZE.embed))
+
+
+def fielded(*weight: int) -> set[str]:
+    sums = loss.Sums(*[shaped(3, ROWS)] * 2, shaped(*weight), shaped(3, ROWS))
+    with shapes.watched() as seen:
+        seen.look((lambda: 0).__code__.replace(co_filename=str(MODEL / "x.py")), {"sums": sums})
+    return seen.wrong
+
+
+def test_fields_may_be_stacked_together_and_lie_alone():
+    assert not fielded(3, ROWS)
+    assert any("loss_B has shape" in line for line in fielded(ROWS))
+    assert any("B is 6 in weight_B" in line for line in fielded(3, ROWS + 1))
