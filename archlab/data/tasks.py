@@ -9,11 +9,12 @@ one process that does so while a model trains.
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +45,14 @@ class Encode:
     vocabulary: Vocabulary
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Args: dataset: with "text". Returns: the same examples, with "targets" only."""
+        """Args: dataset: of "text", or of lines. Returns: the same, with "targets" only."""
 
         def encode(text: bytes) -> np.ndarray:
             return np.asarray(self.vocabulary.encode(text.decode("utf-8", "replace")), np.int32)
 
         def one(example):
-            ids = tf.numpy_function(encode, [example[TEXT]], tf.int32)
+            text = example[TEXT] if isinstance(example, Mapping) else example
+            ids = tf.numpy_function(encode, [text], tf.int32)
             ids.set_shape([None])
             return {IDS: ids}
 
@@ -61,18 +63,19 @@ class Encode:
 class Corrupt:
     """The step after the cache: documents to examples, for SeqIO's own readers.
 
-    Documents are joined and cut to the objective's length, which follows from
-    `sequence_length`; where "inputs" is not among the lengths, rows have none. Chance depends on
-    the seed and on the text, never on a place in the stream: two shards of one seed do not share
-    their masks.
+    Documents are joined and cut to the objective's length. Encoder-decoder objectives fill inputs
+    and targets; the others have one text, as long as the targets. Chance depends on the seed and on
+    the text, never on a place in the stream: two shards of one seed do not share their masks.
 
     Args:
       objective: a key of `OBJECTIVES`.
       vocabulary: of the ids.
+      sequence_length: tokens of "inputs" and "targets"; SeqIO puts it into a copy.
     """
 
     objective: str
     vocabulary: Vocabulary
+    sequence_length: Mapping[str, int] | None = None
 
     @property
     def kind(self) -> str:
@@ -80,14 +83,15 @@ class Corrupt:
         kinds = OBJECTIVES[self.objective].kinds
         return next(kind for kind in (PAIR, DECODER, ENCODER) if not kinds[kind])
 
-    def __call__(
-        self, dataset: tf.data.Dataset, sequence_length: dict[str, int], seed: int | None = None
-    ) -> tf.data.Dataset:
+    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Args: dataset: with "targets". Returns: "inputs", "targets" and "targets_weights"."""
+        if not self.sequence_length:
+            raise ValueError(f"{self.objective} needs a sequence_length to fill")
         objective = OBJECTIVES[self.objective]
-        row = Row(sequence_length.get("inputs") or 0, sequence_length["targets"], self.kind)
+        inputs = self.sequence_length.get("inputs", 0) if self.kind == PAIR else 0
+        row = Row(inputs, self.sequence_length["targets"], self.kind)
         objective.check(self.objective, row, self.vocabulary)
-        raw, own_seed = objective.raw(row), 0 if seed is None else int(seed)
+        raw, own_seed = objective.raw(row), _seed()
 
         def end(example):
             return tf.data.Dataset.from_tensor_slices(
@@ -96,7 +100,7 @@ class Corrupt:
 
         def corrupt(tokens: np.ndarray):
             ends = np.flatnonzero(tokens == self.vocabulary.end) + 1
-            key = noise(own_seed, hashlib.sha256(tokens.tobytes()).hexdigest())
+            key = noise(*own_seed, hashlib.sha256(tokens.tobytes()).hexdigest())
             examples = objective.examples(tokens, ends, key, row, self.vocabulary)
             parts = [[getattr(one, field) for one in examples] for field in FIELDS]
             lengths = [[len(array) for array in part] for part in parts]
@@ -114,6 +118,12 @@ class Corrupt:
             return tf.data.Dataset.from_tensor_slices(ragged)
 
         return dataset.flat_map(end).batch(raw, drop_remainder=True).flat_map(some)
+
+
+def _seed() -> list[int]:
+    """The seed that SeqIO has for this step; another one each time where it was given none."""
+    drawn = seqio.map_over_dataset(lambda _, seed: seed, num_seeds=1)
+    return [int(part) for part in next(drawn(tf.data.Dataset.range(1)).as_numpy_iterator())]
 
 
 def features(vocabulary: Vocabulary) -> dict[str, seqio.Feature]:
@@ -150,7 +160,8 @@ def register(
 
     Args:
       name: what the tasks' names begin with.
-      source: of examples with "text"; the source of `sources.SOURCES` by that name unless given.
+      source: of examples with "text", or of lines; the source of `sources.SOURCES` by that name
+        unless given.
       vocabulary: to encode with; bytes unless given.
       objectives: keys of `OBJECTIVES`; all of them unless given.
       folder: for `sources.folder`.
@@ -179,7 +190,7 @@ def register(
         ]
         if task in seqio.TaskRegistry.names():
             there = seqio.TaskRegistry.get(task)
-            if there.preprocessors[-1] == steps[-1] and type(there.source) is type(source):
+            if there.preprocessors[-1] == steps[-1] and _is_same(there.source, source):
                 continue
             raise ValueError(f"task {task!r} is registered already, with other steps")
         seqio.TaskRegistry.add(
@@ -198,23 +209,35 @@ def register_all(folder: str | None, vocabulary: Vocabulary, tfds: str | None = 
     """
     register("python_stdlib")
     register("folder", vocabulary=vocabulary, folder=folder)
-    source = seqio.TfdsDataSource(
-        C4, splits={"train": "train", "validation": "validation"}, tfds_data_dir=tfds
-    )
-    register("c4", source, vocabulary)
+    register("c4", _c4(tfds), vocabulary)
 
 
+@functools.cache
+def _c4(tfds: str | None) -> seqio.TfdsDataSource:
+    splits = {"train": "train", "validation": "validation"}
+    return seqio.TfdsDataSource(C4, splits=splits, tfds_data_dir=tfds)
+
+
+def _is_same(one: seqio.DataSource, other: seqio.DataSource) -> bool:
+    return one is other or (type(one) is type(other) and vars(one) == vars(other))
+
+
+@functools.cache
 def _own(name: str, folder: str | None) -> seqio.FunctionDataSource:
     # Files are looked for when text is read: naming a task reads nothing.
     def dataset(split: str, shuffle_files: bool = False, seed: int | None = None):
         found = sources.SOURCES[name](folder)
         COUNTS[name] = found.counts
         return tf.data.Dataset.from_generator(
-            lambda: ({TEXT: one.text} for one in found.documents(split)),
+            lambda: ({TEXT: _bytes(one.text)} for one in found.documents(split)),
             output_signature={TEXT: tf.TensorSpec([], tf.string)},
         )
 
     return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")  # JSON may hold lone surrogates
 
 
 COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each of our own sources
@@ -277,10 +300,8 @@ def resolve(name: str) -> list[Part]:
     parts = []
     for task in tasks:
         steps = list(task.preprocessors)
-        last = steps[-1] if steps else None
-        if not isinstance(last, Corrupt) or not isinstance(
-            steps[-2], seqio.CacheDatasetPlaceholder
-        ):
+        *_, before, last = [None, None, *steps]
+        if not isinstance(last, Corrupt) or not isinstance(before, seqio.CacheDatasetPlaceholder):
             raise ValueError(
                 f"task {task.name!r} has steps of its own after its cache placeholder, which an "
                 "index cannot address; register its source with archlab.data.tasks.register"

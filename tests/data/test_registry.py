@@ -1,0 +1,122 @@
+"""Tasks and mixtures are registered once, found by name, and refused in words."""
+
+import pytest
+import seqio
+
+from archlab.data import tasks
+from archlab.data.rows import OBJECTIVES
+from archlab.data.vocabulary import Vocabulary
+
+V = Vocabulary()
+LINES = ["the cat", "", "sees é 犬"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def listed(tmp_path_factory):
+    """A file of lines, registered as `listed_…`."""
+    path = tmp_path_factory.mktemp("listed") / "lines.txt"
+    path.write_text("\n".join(LINES) + "\n")
+    source = seqio.TextLineDataSource({"train": str(path)})
+    tasks.register("listed", source)
+    return source
+
+
+def test_a_mixture_is_its_tasks_with_their_rates(listed):
+    seqio.MixtureRegistry.add("inner", [("listed_prefix_lm", 1), ("listed_span_corruption", 3)])
+    seqio.MixtureRegistry.add("outer", [("inner", 2), ("listed_causal_lm", 6)])
+    for name, wanted in [
+        ("inner", {"listed_prefix_lm": 1 / 4, "listed_span_corruption": 3 / 4}),
+        ("outer", {"listed_prefix_lm": 1, "listed_span_corruption": 3, "listed_causal_lm": 12}),
+        ("listed_masked_lm", {"listed_masked_lm": 1}),
+    ]:
+        parts = tasks.resolve(name)
+        total, whole = sum(part.rate for part in parts), sum(wanted.values())
+        found = {part.task.name: part.rate / total for part in parts}
+        assert found == pytest.approx({task: rate / whole for task, rate in wanted.items()})
+        assert {part.corrupt.objective for part in parts} == {
+            task.removeprefix("listed_") for task in wanted
+        }
+    ids = list(tasks.resolve("inner")[0].ids("train"))
+    assert [one.tolist() for one in ids] == [V.encode(line) for line in LINES]
+
+
+def test_registering_twice_changes_nothing_and_differently_is_refused(listed):
+    names = [f"listed_{objective}" for objective in OBJECTIVES]
+    assert tasks.register("listed", listed) == names
+    another = seqio.TextLineDataSource({"train": "another.txt"})
+    function = seqio.FunctionDataSource(lambda split, shuffle_files: None, ["train"])
+    for source in (another, function):
+        with pytest.raises(ValueError, match="'listed_causal_lm' is registered already"):
+            tasks.register("listed", source)
+    for _ in range(2):
+        tasks.register_all(None, V)
+    assert {"folder_masked_lm", "python_stdlib_prefix_lm", "c4_causal_lm"} <= {
+        *seqio.TaskRegistry.names()
+    }
+    with pytest.raises(ValueError, match="'folder_causal_lm' is registered already"):
+        tasks.register("folder", folder="/another")
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: tasks.resolve("listed_causal_ml"), "did you mean 'listed_causal_lm'"),
+        (lambda: tasks.register("foldr"), "no source 'foldr', did you mean 'folder'"),
+        (lambda: tasks.register("lines2", objectives=["casual_lm"]), "no source 'lines2'"),
+        (
+            lambda: tasks.register("folder", objectives=["casual_lm"]),
+            "no objective 'casual_lm', did you mean 'causal_lm'",
+        ),
+    ],
+)
+def test_what_is_not_known_is_refused(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_task_with_steps_of_its_own_is_refused(listed, steps):
+    own = [
+        tasks.Encode(V),
+        seqio.CacheDatasetPlaceholder(),
+        *[[], [tasks.Corrupt("causal_lm", V), lambda dataset: dataset], [lambda dataset: dataset]][
+            steps
+        ],
+    ]
+    seqio.TaskRegistry.add(f"foreign{steps}", listed, tasks.features(V), own)
+    with pytest.raises(ValueError, match=f"'foreign{steps}' has steps of its own after its cache"):
+        tasks.resolve(f"foreign{steps}")
+
+
+def test_a_task_without_a_placeholder_is_refused(listed):
+    for name, own in [("bare", [tasks.Corrupt("causal_lm", V)]), ("none", [])]:
+        seqio.TaskRegistry.add(name, listed, tasks.features(V), own)
+        with pytest.raises(ValueError, match=f"'{name}' has steps of its own"):
+            tasks.resolve(name)
+
+
+def test_lone_surrogates_and_nothing_do_not_stop_the_reading(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a\\ud800b"}\n{"text": ""}\n{"text": "c"}\n')
+    found = tasks._own("folder", str(tmp_path)).get_dataset("train", shuffle=False)
+    ids = [one["targets"].tolist() for one in tasks.Encode(V)(found).as_numpy_iterator()]
+    assert ids == [V.encode("a?b"), V.encode("c")]
+    assert tasks.COUNTS["folder"] == {"kept": 2, "empty": 1}
+
+
+def test_a_users_own_module_is_run(tmp_path, monkeypatch):
+    code = "from archlab.data import tasks\ntasks.register('folder', folder=None)\nRAN = True\n"
+    (tmp_path / "mine.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("mine", str(tmp_path / "mine.py")):
+        tasks.load(module)
+    for module, content, match in [
+        (str(tmp_path / "gone.py"), None, "gone.py: FileNotFoundError"),
+        ("no_such_module_of_mine", None, "ModuleNotFoundError"),
+        (str(tmp_path / "bad.py"), "1 / 0", "bad.py: ZeroDivisionError: division by zero"),
+        (str(tmp_path / "worse.py"), "def", "worse.py: SyntaxError"),
+    ]:
+        if content:
+            (tmp_path / "bad.py").write_text(content)
+            (tmp_path / "worse.py").write_text(content)
+        with pytest.raises(ValueError, match=match):
+            tasks.load(module)
