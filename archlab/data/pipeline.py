@@ -158,6 +158,8 @@ class Prefetch:
         def fill():
             try:
                 for number in range(batches):
+                    if self._is_over.is_set():
+                        return
                     self._put(rows.batch(first + number * at_once, at_once))
                 self._put(None)
             except BaseException as error:
@@ -178,14 +180,15 @@ class Prefetch:
 
     def __next__(self) -> Batch:
         """Waits for the next batch, and counts how long in `waited`."""
+        if self._is_over.is_set():
+            raise StopIteration
         since = time.monotonic()
         item = self._ready.get()
         self.waited += time.monotonic() - since
-        if item is None:
-            raise StopIteration
-        if isinstance(item, BaseException):
-            raise item
-        return item
+        if item is not None and not isinstance(item, BaseException):
+            return item
+        self._is_over.set()  # whoever asks again does not wait for what never comes
+        raise item or StopIteration
 
     def __enter__(self) -> "Prefetch":
         return self
