@@ -5,6 +5,7 @@ right is one line on standard output and exit status 2.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def build(request: dict) -> None:
     for name, path in request["recipes"].items():
         recipe = cook(name, request)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        half = Path(path).with_suffix(f".{hashed(path)}.tmp")
+        half = Path(path).with_suffix(f".{os.getpid()}.tmp")
         half.write_text(json.dumps(recipe, indent=2) + "\n")
         half.replace(path)
 

@@ -1,0 +1,109 @@
+"""Text is encoded once, by another process, and anew when it has changed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from archlab.data import recipes as module
+from archlab.data.recipes import Data, Preparation, prepare
+from tests.data.conftest import written
+
+
+@pytest.fixture
+def no_process(monkeypatch):
+    def started(*_, **__):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+
+
+def program(folder, text, status):
+    """A program in place of Python, that says something and ends."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{text}\nexit {status}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def requests():
+    return {name for name in os.listdir(module.tempfile.gettempdir()) if name.endswith(".json")}
+
+
+def test_a_second_time_starts_no_process(recipes, corpus, no_process):
+    data, modules = corpus
+    found = prepare(["folder_causal_lm", "both"], data, modules).wait()
+    assert found["folder_causal_lm"] == recipes["causal_lm"] and found["both"] == recipes["both"]
+    assert found["both"].digest == recipes["both"].digest
+
+
+def test_what_a_recipe_says(recipes):
+    one = recipes["both"]
+    assert one.objectives == ["folder_prefix_lm", "folder_span_corruption"]
+    assert [task["rate"] for task in one.content["tasks"]] == [1, 3]
+    assert one.has("train") and one.has("validation")
+    assert one.vocabulary.size == 384
+    for split in ("train", "validation"):
+        first, second = one.stores(split)
+        assert first == second  # two tasks of one text have one store
+        first.verify()
+    assert len({recipe.digest for recipe in recipes.values()}) == len(recipes)
+
+
+@pytest.mark.parametrize("change", ["folder", "vocabulary", "modules", "mixture", "code"])
+def test_whatever_decides_the_text_asks_for_a_process(
+    recipes, corpus, tmp_path, change, monkeypatch
+):
+    data, modules = corpus
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "echo started", 2))
+    mixture = "both"
+    if change == "folder":
+        data = Data(folder=str(written(tmp_path / "text")))
+    elif change == "vocabulary":
+        data = Data(folder=data.folder, vocabulary="other.model")
+    elif change == "modules":
+        modules = ()
+    elif change == "mixture":
+        mixture = "folder_other"
+    else:
+        (tmp_path / "mixtures.py").write_text("changed")
+        monkeypatch.chdir(tmp_path)
+        modules = ("mixtures",)
+    with pytest.raises(ValueError, match="^started$"):
+        prepare([mixture], data, modules).wait()
+
+
+def test_changed_text_is_encoded_anew(tmp_path):
+    data = Data(folder=str(written(tmp_path / "text", 9)))
+    digests = []
+    for number in range(2):
+        digests.append(prepare(["folder_causal_lm"], data).wait()["folder_causal_lm"].digest)
+        (tmp_path / "text" / "more.txt").write_text(f"more text {number}")
+    assert digests[0] != digests[1]
+
+
+def test_an_unknown_mixture_is_refused_in_one_line(corpus):
+    before = requests()
+    preparation = prepare(["folder_casual_lm"], *corpus)
+    with pytest.raises(ValueError, match="'folder_casual_lm', did you mean .*_lm'") as error:
+        preparation.wait()
+    assert "\n" not in str(error.value)
+    assert requests() <= before
+
+
+def test_a_process_that_breaks_is_told_with_its_last_words(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "echo no memory >&2", 3))
+    with pytest.raises(RuntimeError, match="encoding the text broke:\nno memory"):
+        prepare(["folder_new"], *corpus).wait()
+
+
+def test_closing_stops_the_process(corpus, tmp_path, monkeypatch):
+    before = requests()
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "exec sleep 1000", 0))
+    preparation = prepare(["folder_new"], *corpus)
+    preparation.close()
+    assert preparation._process.returncode < 0
+    preparation.close()  # a second time does nothing
+    assert requests() <= before
+    Preparation({}, None).close()
