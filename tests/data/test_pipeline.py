@@ -1,8 +1,7 @@
-"""Rows follow from their number alone, cover the text, and come ahead of their use."""
+"""Rows follow from their number alone, and cover the text."""
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import jax
@@ -152,44 +151,6 @@ def test_prefetched_batches_are_those_asked_for(recipes):
     for number, batch in enumerate(found):
         assert same(batch, made.batch(3 + 4 * number, 4))
     assert ahead.waited > 0
-
-
-class Broken:
-    """Rows of which the third batch fails."""
-
-    def batch(self, first, many):
-        if first >= 2 * many:
-            raise ValueError("the third is broken")
-        return first
-
-
-def test_an_error_surfaces_where_the_batch_would_be():
-    with prefetch(Broken(), 0, 4, 9) as ahead:
-        assert [next(ahead), next(ahead)] == [0, 4]
-        with pytest.raises(ValueError, match="the third is broken"):
-            next(ahead)
-        assert list(ahead) == []
-
-
-class Endless:
-    """Rows that count how many were made."""
-
-    made = 0
-
-    def batch(self, first, many):
-        self.made += 1
-        return first
-
-
-def test_closing_early_does_not_hang():
-    before, endless = threading.active_count(), Endless()
-    with prefetch(endless, 0, 1, 10**5) as ahead:
-        assert [next(ahead) for _ in range(10)] == list(range(10))
-    assert threading.active_count() == before
-    assert endless.made <= 10 + 2 + 1  # taken, ready, and in hand
-    with pytest.raises(RuntimeError, match="mine"), prefetch(endless, 0, 1, 10**5):
-        raise RuntimeError("mine")
-    assert threading.active_count() == before
 
 
 def test_what_trains_imports_no_tensorflow():
