@@ -147,7 +147,7 @@ def report(
     archlab report runs/quickstart
     archlab report runs/smoke_* --out report
     """
-    from archlab.report import report as write
+    from archlab.report.page import report as write
 
     print(write(runs, out or runs[0] / "report"))
 

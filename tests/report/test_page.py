@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from archlab import history, record
-from archlab.report import clock, engineering, notes, report
+from archlab import record
+from archlab.report import history
+from archlab.report.page import clock, engineering, notes, report
 from tests.runs_written import (
     MANIFEST,
     PREFIX,
@@ -292,7 +293,7 @@ def test_numbers_for_people():
 
 def test_a_report_loads_no_machinery_for_training():
     code = (
-        "import sys; import archlab.report; "
+        "import sys; import archlab.report.page; "
         "print([n for n in ('jax', 'flax', 'tensorflow', 'seqio', 'matplotlib.pyplot') "
         "if n in sys.modules])"
     )

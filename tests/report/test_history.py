@@ -2,7 +2,7 @@
 
 import pytest
 
-from archlab import history
+from archlab.report import history
 from tests.runs_written import FLOPS, PREFIX, SPAN, evaluate, stage, start, train, whole, write
 
 

@@ -23,8 +23,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from archlab.history import History, total
-from archlab.ink import COLOURS, INK, LOOK, style
+from archlab.report.history import History, total
+from archlab.report.ink import COLOURS, INK, LOOK, style
 
 AXES = {"tokens": "tokens", "flops": "FLOPs"}
 HALF = 100  # one record in so many is the half-life of a curve's average; longer, and it lags

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archlab import figures, history, ink
+from archlab.report import figures, history, ink
 from tests.runs_written import PREFIX, SPAN, stage, start, train, whole, write
 
 

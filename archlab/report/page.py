@@ -9,9 +9,10 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from archlab import directory, figures, history, ink
-from archlab.figures import AXES, LOSS, REST
-from archlab.history import History
+from archlab import directory
+from archlab.report import figures, history, ink
+from archlab.report.figures import AXES, LOSS, REST
+from archlab.report.history import History
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 COLUMNS = ("run", "kind", "stage", "step", "total_step", "name", "value")
@@ -78,7 +79,7 @@ def html(histories: list[History]) -> str:
         return ink.svg(figure, f"figure{next(count)}", _alt(histories, measure, unit))
 
     objectives = list(dict.fromkeys(name for run in histories for name in run.objectives))
-    return surroundings.get_template("report.html.jinja").render(
+    return surroundings.get_template("page.html.jinja").render(
         runs=histories,
         notes=notes(histories),
         swatch=lambda number: ink.swatch(number, f"swatch{next(count)}"),

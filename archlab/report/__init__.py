@@ -1,0 +1,1 @@
+"""Runs to one page: their histories, figures and ledgers. Knows the record and nothing else."""
