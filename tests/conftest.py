@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ if COMPILED.parent.is_dir():
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import hypothesis  # noqa: E402 - after the environment is set
+import pytest  # noqa: E402
 
 # The same draws every time, so that a failure is the change's; no deadline, since a machine that is
 # busy proves nothing.
@@ -34,3 +36,11 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     """And are gone after it."""
     shutil.rmtree(config.archlab_cache, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_let_go():
+    """After each file of tests, since those of the whole suite together take gigabytes."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()

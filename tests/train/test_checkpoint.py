@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,7 +57,8 @@ def test_only_the_latest_stay(tmp_path):
     for number in (1, 2, 3, 4):
         checkpoints.save(number, state()[0], {})
     checkpoints.close()
-    assert Checkpoints(tmp_path / "checkpoints", keep=2).steps() == [3, 4]
+    with closing(Checkpoints(tmp_path / "checkpoints", keep=2)) as checkpoints:
+        assert checkpoints.steps() == [3, 4]
 
 
 def test_a_state_that_is_used_up_at_once_is_saved_as_it_was(tmp_path):
@@ -66,7 +69,8 @@ def test_a_state_that_is_used_up_at_once_is_saved_as_it_was(tmp_path):
     checkpoints.save(1, first, {})
     spoil(first)
     checkpoints.close()
-    assert_equal(Checkpoints(tmp_path / "checkpoints", keep=3).restore(1, state()[1]), before)
+    with closing(Checkpoints(tmp_path / "checkpoints", keep=3)) as checkpoints:
+        assert_equal(checkpoints.restore(1, state()[1]), before)
 
 
 def halved(content: bytes) -> bytes:
@@ -111,8 +115,10 @@ def test_a_changed_value_is_noticed_and_its_array_named(tmp_path):
     }
     checkpoints.save(1, first, {})
     checkpoints.close()
-    with pytest.raises(ValueError, match="weights/embedding/table_VD is not what was saved; there"):
-        Checkpoints(tmp_path / "checkpoints", keep=3).restore(1, shapes)
+    said = "weights/embedding/table_VD is not what was saved; there"
+    with closing(Checkpoints(tmp_path / "checkpoints", keep=3)) as checkpoints:
+        with pytest.raises(ValueError, match=said):
+            checkpoints.restore(1, shapes)
 
 
 def test_going_back_drops_what_came_after(three):
@@ -123,8 +129,10 @@ def test_going_back_drops_what_came_after(three):
 
 
 def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(three):
-    with pytest.raises(ValueError, match=r"holds no checkpoint 7; it holds \[1, 2, 3\]"):
-        Checkpoints(three, keep=3).restore(7, state()[1])
+    said = r"holds no checkpoint 7; it holds \[1, 2, 3\]"
+    with closing(Checkpoints(three, keep=3)) as checkpoints:
+        with pytest.raises(ValueError, match=said):
+            checkpoints.restore(7, state()[1])
 
 
 @given(st.integers(0, 11), st.integers(0, 31), st.integers(0, 2**31))
