@@ -65,7 +65,7 @@ class Experiment:
     written: tuple[Binding, ...]
 
     def located(self, error: ValueError) -> ValueError:
-        """Adds the place to an error that is found later, when the data or the devices are there.
+        """Adds the place to an error that is found later, with data and devices.
 
         Args:
           error: that names a field, like `Size.vocab=`, or quotes a mixture or the folder.

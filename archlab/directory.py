@@ -35,7 +35,7 @@ MAY_CHANGE = (
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config", "seqio")
 
 
-def flat(settings, prefix: str = "") -> dict[str, object]:
+def flat(settings: object, prefix: str = "") -> dict[str, object]:
     """Writes nested settings as one level.
 
     Example:
@@ -95,7 +95,7 @@ def claim(folder: Path) -> int:
 
 
 def settle(folder: Path, config: dict, gin_text: str) -> list[str]:
-    """Writes the settings of a new run down, or compares them with those of the run that is there.
+    """Writes the settings of a new run down, or compares an old run's.
 
     Args:
       folder: the run directory.

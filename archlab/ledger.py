@@ -93,7 +93,7 @@ def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -
 
 
 def training(size: Size, architecture: Architecture, inputs: int, targets: int) -> Flops:
-    """Counts the FLOPs of learning from one row: forward, and twice that for the gradient.
+    """Counts the FLOPs of learning from one row: three times forward.
 
     Args:
       size: extents of every dimension.

@@ -12,12 +12,14 @@ dimension, and stay whole.
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from archlab import axes
 
+Tree = Any  # arrays, or what stands for them, in dicts, tuples and dataclasses
 RULES = (
     ("batch", "data"),
     ("vocab", "model"),
@@ -50,7 +52,7 @@ def spec(words: tuple[str, ...]) -> PartitionSpec:
     return PartitionSpec(*chosen)
 
 
-def path(keys) -> str:
+def path(keys: tuple) -> str:
     """Writes a pytree path with slashes.
 
     Example:
@@ -139,8 +141,10 @@ def sharding(mesh: jax.sharding.Mesh, name: str, shape: tuple[int, ...]) -> Name
     return NamedSharding(mesh, PartitionSpec(*chosen))
 
 
-def shardings(mesh: jax.sharding.Mesh, tree, weights):
-    """Says how every array of a tree is split: those that are weights, or shaped and named as one.
+def shardings(mesh: jax.sharding.Mesh, tree: Tree, weights: Tree) -> Tree:
+    """Says how every array of a tree is split.
+
+    Split are those that are weights, or have the path and the shape of one.
 
     Args:
       mesh: from `Mesh.build`.
@@ -164,7 +168,7 @@ def shardings(mesh: jax.sharding.Mesh, tree, weights):
     return jax.tree_util.tree_map_with_path(place, tree)
 
 
-def rows(mesh: jax.sharding.Mesh, batch):
+def rows(mesh: jax.sharding.Mesh, batch: Tree) -> Tree:
     """Says how a batch is split: by rows, over `data`.
 
     Args:

@@ -55,7 +55,7 @@ class Progress:
         self._console.print(Text(text))
 
     def begin(self) -> None:
-        """Starts the clock that the time left is reckoned by: the first step is about to run.
+        """Starts the clock that the time left is reckoned by.
 
         Without it the clock starts with the first step that is shown.
         """

@@ -171,7 +171,7 @@ def columns(table: dict[str, list[Cell]], width: int) -> Text:
 
 
 def sight(start_L: np.ndarray, end_L: np.ndarray, memory: int) -> list[str]:
-    """Draws who sees whom: a line for each position that asks, a column for each that is asked.
+    """Draws who sees whom: who asks is a line, who is asked a column.
 
     Example, a causal segment of three positions, then padding:
       ■ · · ·

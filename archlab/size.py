@@ -42,6 +42,11 @@ class Size:
                 f"Size.kv_heads={self.kv_heads} does not divide Size.heads={self.heads}; "
                 f"the divisors are {[n for n in range(1, self.heads + 1) if not self.heads % n]}"
             )
+        if self.buckets % 4:
+            raise ValueError(
+                f"Size.buckets={self.buckets}; half are for each side, and half of those for near "
+                f"keys, so a multiple of 4: {self.buckets // 4 * 4 + 4}"
+            )
         if self.kv % 2:
             raise ValueError(
                 f"Size.kv={self.kv} is odd; rotary positions turn pairs of numbers: {self.kv + 1}"

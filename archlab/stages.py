@@ -160,7 +160,7 @@ _STAGED: dict[str, tuple[Stage, ...]] = {}
 
 
 def register(name: str, stages: list[Stage]) -> None:
-    """Names a staged mixture, so that an experiment can say `Run.stages = "t5_then_lm"`.
+    """Names a staged mixture, for `Run.stages = "t5_then_lm"`.
 
     Args:
       name: how it is asked for.

@@ -50,7 +50,9 @@ def batch(kind: str, rows: int, inputs: int, targets: int, vocab: int, seed: int
         for row, edges in enumerate(cut):
             marks = sorted(random.choice(np.arange(1, inputs), len(edges), replace=False))
             lows = [0, *marks][: len(edges)]
-            source = [(int(low), int(high), int(high)) for low, high in zip(lows, marks)]
+            source = [
+                (int(low), int(high), int(high)) for low, high in zip(lows, marks, strict=False)
+            ]
             sources.append(source)
             for (low, high), (first, _, past) in zip(edges, source, strict=True):
                 memory_start[row, low:high], memory_end[row, low:high] = first, past

@@ -9,8 +9,10 @@ from archlab.program import Program
 from archlab.stages import Schedule
 from tests import corpus, drawn
 
+WIDE = Mesh(2, 4)
 
-def program(mesh: Mesh = Mesh(2, 4), number: int = 0, **settings) -> Program:
+
+def program(mesh: Mesh = WIDE, number: int = 0, **settings) -> Program:
     stages = [corpus.stage("prefix_lm", steps=5, **settings), corpus.stage("prefix_lm", steps=3)]
     run = corpus.run("unread", "prefix_decoder", stages)
     return Program(run, number, mesh.build(jax.devices()[: mesh.data * mesh.model]))

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from archlab import modules
 from archlab.data import sources, store, tasks
 from archlab.data.order import hashed
 from archlab.data.vocabulary import Vocabulary
@@ -29,7 +30,7 @@ def build(request: dict) -> None:
     data = Vocabulary(request["vocabulary"])
     tasks.register_all(request["folder"], data, request["tfds"])
     for module in request["modules"]:
-        tasks.load(module)
+        modules.load(module)
     for name, path in request["recipes"].items():
         recipe = cook(name, request)
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -84,17 +84,10 @@ class Order:
           row: its number in the stage, from 0.
 
         Returns:
-          Number of the task, and how many of its rows came in all blocks before, and in this block
-          in order of its own; each number is given to one row of the stage.
+          Number of the task, and how many of its rows came before.
         """
         block, at = divmod(row, self._block)
-        at = shuffled(at, self._block, hashed("order", self.seed, self.stage, block))
-        before, after = self._sofar(block), self._sofar(block + 1)
-        for task, (first, last) in enumerate(zip(before, after, strict=True)):
-            if at < last - first:
-                return task, first + at
-            at -= last - first
-        raise AssertionError("the tasks of a block fill it")
+        return self._places(block)[at]
 
     def chunk(self, task: int, rank: int, chunks: int, length: int) -> int:
         """Says where the text of a task's row begins.
@@ -118,7 +111,20 @@ class Order:
         # One task takes what the others' rounding leaves; it never owes more than there are tasks.
         return max(BLOCK, len(self.rates) ** 2)
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - an order is small and lives as long as its stage
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - an order is small and lives as long as its stage
+    def _places(self, block: int) -> list[tuple[int, int]]:
+        """Every row of a block, in order."""
+        before, after = self._sofar(block), self._sofar(block + 1)
+        tasks = np.repeat(np.arange(len(before)), np.subtract(after, before))
+        if len(before) > 1:
+            key = hashed("order", self.seed, self.stage, block)
+            tasks = tasks[[shuffled(at, len(tasks), key) for at in range(len(tasks))]]
+        ranks, places = list(before), []
+        for task in tasks.tolist():
+            places.append((task, ranks[task]))
+            ranks[task] += 1
+        return places
+
     def _sofar(self, block: int) -> tuple[int, ...]:
         """Rows of each task in all blocks before."""
         total = sum(map(Fraction, self.rates))

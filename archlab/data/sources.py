@@ -151,7 +151,7 @@ def python_stdlib(folder: str | None = None) -> Source:
 
 
 def folder(folder: str | None = None) -> Source:
-    """The user's own text: a document for each .txt file, and for each line of a .jsonl file.
+    """The user's own text: each .txt file and each .jsonl line a document.
 
     Args:
       folder: where to look, at any depth; files may be gzipped. A line's text is in its field

@@ -4,18 +4,14 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This is the one file that imports SeqIO and TensorFlow, and `python -m archlab.data.tasks` is the
-one process that does so while a model trains.
+This is the one file that imports SeqIO and TensorFlow, and `python -m archlab.data.build` the one
+process that does so while a model trains.
 """
 
 import dataclasses
 import functools
 import hashlib
-import importlib
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import seqio
@@ -84,7 +80,7 @@ class Corrupt:
         return next(kind for kind in (PAIR, DECODER, ENCODER) if not kinds[kind])
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Args: dataset: with "targets". Returns: "inputs", "targets" and "targets_weights"."""
+        """Args: dataset: of "targets". Returns: "inputs", "targets", "targets_weights"."""
         if not self.sequence_length:
             raise ValueError(f"{self.objective} needs a sequence_length to fill")
         objective = OBJECTIVES[self.objective]
@@ -257,13 +253,6 @@ class Part:
     rate: float
     corrupt: Corrupt
 
-    @property
-    def before(self) -> list:
-        """The steps before the cache."""
-        steps = list(self.task.preprocessors)
-        at = [isinstance(step, seqio.CacheDatasetPlaceholder) for step in steps].index(True)
-        return steps[:at]
-
     def ids(self, split: str) -> Iterator[np.ndarray]:
         """Reads the documents of a split, encoded.
 
@@ -274,7 +263,7 @@ class Part:
           int32 ids of each.
         """
         dataset = self.task.source.get_dataset(split=split, shuffle=False)
-        for step in self.before:
+        for step in self.task.preprocessors[:-2]:  # then come the cache and the objective
             dataset = step(dataset)
         for example in dataset.as_numpy_iterator():
             yield example[IDS]
@@ -309,25 +298,3 @@ def resolve(name: str) -> list[Part]:
         rate = 1.0 if isinstance(found, seqio.Task) else float(found.get_rate(task))
         parts.append(Part(task, rate, last))
     return parts
-
-
-def load(module: str) -> None:
-    """Runs a user's own Python, which registers tasks and mixtures.
-
-    Args:
-      module: its name, or the path of a .py file.
-
-    Raises:
-      ValueError: it is not there, or fails.
-    """
-    try:
-        if module.endswith(".py"):
-            path = Path(module).resolve()
-            spec = importlib.util.spec_from_file_location(path.stem, path)
-            found = importlib.util.module_from_spec(spec)
-            sys.modules[path.stem] = found
-            spec.loader.exec_module(found)
-        else:
-            importlib.import_module(module)
-    except Exception as error:  # whatever a user's file raises is the user's to mend
-        raise ValueError(f"--module {module}: {type(error).__name__}: {error}") from error

@@ -10,6 +10,7 @@ text is `extra_ids`, so SeqIO's own vocabularies have the same ids.
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 SENTINELS = 100  # T5's number; the byte vocabulary has more, to fill its table
@@ -128,7 +129,7 @@ class Vocabulary:
             return self._model.EncodeAsIds(raw.decode("utf-8"))
         return [byte + FIRST for byte in raw]
 
-    def decode(self, ids) -> str:
+    def decode(self, ids: Iterable[int]) -> str:
         """Turns ids into text, with every id that is not text made visible.
 
         Args:

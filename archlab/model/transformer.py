@@ -40,7 +40,7 @@ class Cache:
 
 
 class Block(layers.Layer):
-    """One layer of a stack: attention, attention to the other stack if there is one, mlp.
+    """One layer of a stack: attention, attention to another stack, mlp.
 
     Attributes:
       crosses: whether it reads the other stack's memory.

@@ -141,7 +141,7 @@ def points(history: History, measure: Measure, unit: str) -> tuple[np.ndarray, n
 
 
 def average(y: np.ndarray) -> np.ndarray:
-    """Smooths a curve: an exponential moving average that forgets half in 1 % of the records.
+    """Smooths a curve: a moving average that forgets half in 1 % of the records.
 
     It begins anew behind each NaN, so that no stage leans on the one before, and its weights add up
     to one from the first record on.

@@ -71,14 +71,14 @@ class History:
 
     @property
     def expect(self) -> list[float] | None:
-        """The band that the last validation loss should fall in, nats; None if none was said."""
+        """The band that the last validation loss should fall in, in nats."""
         if self.end is not None:
             return self.end.get("expect")
         return self.config.get("run", {}).get("expect")
 
     @property
     def ledger(self) -> dict:
-        """What the run has cost: the "end" line's ledger, or the last "train" line's so far."""
+        """What the run has cost, at its "end" line or its last "train" line."""
         if self.end is not None:
             return self.end["ledger"]
         if not self.trains:

@@ -15,7 +15,7 @@ from archlab import mesh
 from archlab.train.step import State
 
 
-def bit_sums(tree) -> dict[str, jax.Array]:
+def bit_sums(tree: mesh.Tree) -> dict[str, jax.Array]:
     """Sums the bits of each array, weighted by place, on the devices that hold it.
 
     The weights are odd, so any one flipped bit changes the sum, and they differ, so two values that

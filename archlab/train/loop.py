@@ -17,7 +17,7 @@ from archlab.train.step import Outcome, State
 
 @dataclasses.dataclass(frozen=True)
 class Every:
-    """How many steps of a stage lie between two of a kind; the last step is always due.
+    """Steps of a stage between two of a kind; the last is always due.
 
     Args:
       record: between two records.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -171,7 +172,7 @@ def build(
     batch: Batch,
     accumulate: int,
     z_loss: float,
-):
+) -> Callable[[State, Batch], tuple[State, Outcome]]:
     """Compiles the step of a stage.
 
     Args:
@@ -243,7 +244,9 @@ def build(
     return compiled.lower(state, batch).compile()
 
 
-def scorer(model: Transformer, mesh: jax.sharding.Mesh, weights: dict, batch: Batch):
+def scorer(
+    model: Transformer, mesh: jax.sharding.Mesh, weights: dict, batch: Batch
+) -> Callable[[dict, Batch], loss.Sums]:
     """Compiles the loss of a batch, without learning from it.
 
     Args:

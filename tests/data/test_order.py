@@ -79,9 +79,16 @@ def test_tasks_are_mixed_within_a_block():
 
 
 def test_blocks_are_in_different_orders():
-    one = Order((1.0,), 0, 0)
-    blocks = [[rank % 1024 for _, rank in places(one, 2048)[at : at + 1024]] for at in (0, 1024)]
+    one = Order((1.0, 1.0), 0, 0)
+    blocks = [[task for task, _ in places(one, 2048)[at : at + 1024]] for at in (0, 1024)]
     assert sorted(blocks[0]) == sorted(blocks[1]) and blocks[0] != blocks[1]
+
+
+def test_a_task_s_rows_are_read_in_turn_so_an_epoch_ends_before_the_next_begins():
+    ranks = collections.defaultdict(list)
+    for task, rank in places(Order((0.7, 0.2, 0.1), 3, 1), 3000):
+        ranks[task].append(rank)
+    assert all(found == list(range(len(found))) for found in ranks.values())
 
 
 def test_seed_stage_task_and_epoch_each_change_the_order():

@@ -101,22 +101,3 @@ def test_lone_surrogates_and_nothing_do_not_stop_the_reading(tmp_path):
     ids = [one["targets"].tolist() for one in tasks.Encode(V)(found).as_numpy_iterator()]
     assert ids == [V.encode("a?b"), V.encode("c")]
     assert tasks.COUNTS["folder"] == {"kept": 2, "empty": 1}
-
-
-def test_a_users_own_module_is_run(tmp_path, monkeypatch):
-    code = "from archlab.data import tasks\ntasks.register('folder', folder=None)\nRAN = True\n"
-    (tmp_path / "mine.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    for module in ("mine", str(tmp_path / "mine.py")):
-        tasks.load(module)
-    for module, content, match in [
-        (str(tmp_path / "gone.py"), None, "gone.py: FileNotFoundError"),
-        ("no_such_module_of_mine", None, "ModuleNotFoundError"),
-        (str(tmp_path / "bad.py"), "1 / 0", "bad.py: ZeroDivisionError: division by zero"),
-        (str(tmp_path / "worse.py"), "def", "worse.py: SyntaxError"),
-    ]:
-        if content:
-            (tmp_path / "bad.py").write_text(content)
-            (tmp_path / "worse.py").write_text(content)
-        with pytest.raises(ValueError, match=match):
-            tasks.load(module)

@@ -48,7 +48,7 @@ OWNERS = {
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
-KNOWN_TO_DATA = {"batch", "spelling"}
+KNOWN_TO_DATA = {"batch", "modules", "spelling"}
 
 
 def layers() -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Figures show every run, once, where the record says; and are legible on light and on dark."""
 
 import math
-import xml.etree.ElementTree as ElementTree
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -9,18 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archlab.report import figures, history, ink
-from tests.runs_written import PREFIX, SPAN, stage, start, train, whole, write
-
-
-@pytest.fixture
-def made(tmp_path):
-    def made(*runs):
-        place = tmp_path / str(len(list(tmp_path.iterdir())))
-        folders = [write(place / f"run{i}", lines) for i, lines in enumerate(runs)]
-        return [history.read(folder, folder.name) for folder in folders]
-
-    return made
+from archlab.report import figures, ink
+from tests.runs_written import PREFIX, SPAN, stage, start, train, whole
 
 
 def test_one_curve_per_run_in_each_panel(made):
@@ -127,26 +116,3 @@ def test_an_average_weighs_by_age_and_begins_anew_behind_a_gap(y, gap):
             expected = np.average(y[part][: number + 1], weights=0.5**age)
             assert math.isclose(found[part][number], expected, rel_tol=1e-9)
     assert math.isnan(found[gap]) and not np.isnan(np.delete(found, gap)).any()
-
-
-def test_no_two_styles_are_alike():
-    styles = [tuple(map(str, ink.style(number).values())) for number in range(280)]
-    assert len(set(styles)) == 280
-    assert len({style[:2] for style in styles[:35]}) == 35
-
-
-def test_a_drawing_takes_its_ink_from_the_page(made):
-    drawn = ink.svg(figures.panel(made(whole()), figures.LOSS), "one", 'a "loss" < b')
-    root = ElementTree.fromstring(drawn)
-    assert root.attrib["aria-label"] == 'a "loss" < b' and root.attrib["role"] == "img"
-    assert "viewBox" in root.attrib and not {"width", "height"} & set(root.attrib)
-    assert "currentColor" in drawn and ink.INK not in drawn
-    assert "#000000" not in drawn and "<style" not in drawn and "font:" not in drawn
-    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
-    assert len(ids) == len(set(ids)) and all(one.startswith("one-") for one in ids)
-
-
-def test_a_drawing_is_the_same_every_time(made):
-    runs = made(whole())
-    once, twice = (ink.svg(figures.panel(runs, figures.LOSS), "a", "") for _ in range(2))
-    assert once == twice

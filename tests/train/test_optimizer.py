@@ -55,7 +55,8 @@ def test_adafactor_treats_each_layer_of_a_stack_as_optax_would_alone():
     alone = optax.adafactor(None)  # downhill, where ours is uphill
     weights = drawn()
     state = transform.init(weights)
-    each = [jax.tree.map(lambda leaf: leaf[n], weights["decoder"]["layers"]) for n in range(3)]
+    layers = weights["decoder"]["layers"]
+    each = [jax.tree.map(lambda leaf, n=n: leaf[n], layers) for n in range(3)]
     states = [alone.init(layer) for layer in each]
     for step in range(1, 4):
         slope = drawn(step)

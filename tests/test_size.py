@@ -1,0 +1,37 @@
+import dataclasses
+
+import pytest
+
+from archlab.size import Size
+
+GOOD = {"layers": 2, "embed": 16, "mlp": 24, "heads": 4, "kv": 6, "vocab": 40}
+
+
+def test_key_heads_are_as_many_as_query_heads_unless_said():
+    assert Size(**GOOD).kv_heads == 4
+    assert Size(**GOOD, kv_heads=2).kv_heads == 2
+
+
+@pytest.mark.parametrize("field", [*GOOD, "buckets"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_an_extent_is_at_least_one(field, value):
+    with pytest.raises(ValueError, match=f"Size.{field}={value}; .* at least 1"):
+        Size(**{**GOOD, field: value})
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"kv_heads": 3}, r"kv_heads=3 does not divide Size.heads=4; .* \[1, 2, 4\]"),
+        ({"kv": 5}, "Size.kv=5 is odd; .*: 6"),
+        ({"buckets": 30}, "Size.buckets=30; .* a multiple of 4: 32"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_would(change, said):
+    with pytest.raises(ValueError, match=said):
+        Size(**{**GOOD, **change})
+
+
+def test_a_size_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Size(**GOOD).layers = 3
