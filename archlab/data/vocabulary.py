@@ -10,6 +10,7 @@ text is `extra_ids`, so SeqIO's own vocabularies have the same ids.
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,14 +51,18 @@ class Vocabulary:
             self._model  # noqa: B018 - a file that cannot be read is refused here
 
     @functools.cached_property
+    def _raw(self) -> bytes:
+        if not Path(self.path).is_file():
+            raise ValueError(f"there is no SentencePiece model at {self.path!r}")
+        return Path(self.path).read_bytes()
+
+    @functools.cached_property
     def _model(self):
         import sentencepiece
 
-        if not Path(self.path).is_file():
-            raise ValueError(f"there is no SentencePiece model at {self.path!r}")
         model = sentencepiece.SentencePieceProcessor()
         try:
-            model.Load(self.path)
+            model.LoadFromSerializedProto(self._raw)
         except (OSError, RuntimeError) as error:
             raise ValueError(f"{self.path} is not a SentencePiece model: {error}") from error
         ids = (model.pad_id(), model.eos_id(), model.unk_id())
@@ -66,6 +71,10 @@ class Vocabulary:
                 f"{self.path} has pad, end and unknown at {ids}; archlab needs 0, 1, 2, as T5"
             )
         return model
+
+    @functools.cached_property
+    def _sha256(self) -> str:
+        return hashlib.sha256(self._raw).hexdigest()  # what was loaded, whatever lies there now
 
     @functools.cached_property
     def text(self) -> int:
@@ -179,9 +188,11 @@ class Vocabulary:
         """What a file needs to say to build it again.
 
         Returns:
-          JSON-able; `from_spec` reads it.
+          JSON-able; `from_spec` reads it. Of a model its digest too, for another model with as many
+          ids may come to lie at the same path.
         """
-        return {"path": self.path, "size": self.size}
+        spec = {"path": self.path, "size": self.size}
+        return spec | {"sha256": self._sha256} if self.path else spec
 
     @staticmethod
     def from_spec(spec: dict) -> "Vocabulary":
@@ -197,9 +208,11 @@ class Vocabulary:
           ValueError: the model file is not there, or is another one.
         """
         vocabulary = Vocabulary(spec["path"])
-        if vocabulary.size != spec["size"]:
-            raise ValueError(
-                f"{spec['path']} has {vocabulary.size} ids and had {spec['size']}; "
-                "it is another model than the text was encoded with"
-            )
+        for fact, now in vocabulary.spec().items():
+            if spec.get(fact) != now:
+                raise ValueError(
+                    f"{spec['path'] or 'the byte vocabulary'} has {fact} {now} and had "
+                    f"{spec.get(fact)}; it is not what the text was encoded with: put that model "
+                    "back, or give the new one a path of its own"
+                )
         return vocabulary

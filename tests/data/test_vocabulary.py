@@ -1,5 +1,8 @@
 """Ids are those of SeqIO's own vocabularies, and nothing that an id says is lost."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import sentencepiece
@@ -14,9 +17,9 @@ CORPUS = "the cat sees a tree\nünder dem Baum läuft ein Hund\n犬が木の下�
 WHOLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-def trained(folder, size=80, **ids):
+def trained(folder, size=80, text=CORPUS, **ids):
     """The path of a model trained on a few sentences."""
-    (folder / "text.txt").write_text(CORPUS, encoding="utf-8")
+    (folder / "text.txt").write_text(text, encoding="utf-8")
     ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, **ids}
     path = folder / "model"
     sentencepiece.SentencePieceTrainer.Train(
@@ -124,9 +127,28 @@ def test_spec_round_trip(either):
     assert Vocabulary.from_spec(vocabulary.spec()) == vocabulary
 
 
-def test_another_model_than_before_is_refused(pieces):
-    with pytest.raises(ValueError, match="another model"):
-        Vocabulary.from_spec(pieces.spec() | {"size": pieces.size + 128})
+def test_another_size_than_before_is_refused(either):
+    vocabulary, _ = either
+    size = vocabulary.size
+    with pytest.raises(ValueError, match=f"has size {size} and had {size + 128}; it is not what"):
+        Vocabulary.from_spec(vocabulary.spec() | {"size": size + 128})
+
+
+def test_another_model_of_the_same_size_is_refused(tmp_path):
+    before = Vocabulary(trained(tmp_path))
+    spec, ids = before.spec(), before.encode("the cat")
+    after = Vocabulary(trained(tmp_path, text=CORPUS.replace("cat", "emu")))
+    assert after.path == before.path and after.size == before.size
+    assert after.decode(ids) != "the cat"  # what it would have come to
+    with pytest.raises(ValueError, match=r"sha256 \w+ and had \w+; it is not what the text was"):
+        Vocabulary.from_spec(spec)
+    assert before.spec() == spec  # one that is loaded already is still the old one
+    assert before.decode(ids) == "the cat"
+
+
+def test_a_spec_is_kept_as_json(either):
+    vocabulary, _ = either
+    assert Vocabulary.from_spec(json.loads(json.dumps(vocabulary.spec()))) == vocabulary
 
 
 @pytest.mark.parametrize("ids", [{"pad_id": 3}, {"eos_id": 2, "unk_id": 1}, {"pad_id": -1}])
@@ -139,6 +161,8 @@ def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no SentencePiece model at"):
         Vocabulary(str(tmp_path / "none.model"))
     broken = tmp_path / "broken.model"
-    broken.write_bytes(b"not a model at all")
-    with pytest.raises(ValueError, match="is not a SentencePiece model"):
-        Vocabulary(str(broken))
+    whole = Path(trained(tmp_path)).read_bytes()
+    for raw in (b"", b"not a model at all", whole[: len(whole) // 2]):
+        broken.write_bytes(raw)
+        with pytest.raises(ValueError, match="is not a SentencePiece model"):
+            Vocabulary(str(broken))
