@@ -14,7 +14,8 @@ from archlab.data.packing import pack
 from archlab.data.rows import DECODER, ENCODER, PAIR, Row
 
 INPUTS, TARGETS = 9, 8
-IDS = st.integers(1, 300)
+ROW = Row(INPUTS, TARGETS, DECODER)
+IDS = st.integers(0, 300)  # 0 too: an id of padding within a text ends nothing
 
 
 def example(inputs, targets, weights=None):
@@ -155,3 +156,9 @@ def test_what_does_not_fit_is_refused(kind, inputs, targets):
     long = example([5] * inputs, [6] * targets)
     with pytest.raises(ValueError, match=r"row 1 holds \d+ tokens or more and has room for \d+"):
         pack([[fits], [long]], np.zeros(2, np.int32), Row(INPUTS, TARGETS, kind))
+
+
+def test_inputs_without_targets_end_where_their_segment_ends():
+    stream = pack([[example([5, 6], []), example([], [7])]], np.zeros(1, np.int32), ROW).decoder
+    assert stream.split_BL[0, :4].tolist() == [2, 2, 2, 0]
+    assert stream.end_BL[0, :4].tolist() == [2, 2, 3, 0]

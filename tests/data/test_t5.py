@@ -18,9 +18,9 @@ from archlab.data.vocabulary import Vocabulary
 V = Vocabulary()
 
 
-def t5_mask(length, seed=0):
+def t5_mask(length, seed=0, rate=RATE, mean=MEAN):
     seeds = [tf.stack([seed, 1]), tf.stack([seed, 2])]
-    return preprocessors.random_spans_noise_mask(length, RATE, seeds, MEAN)
+    return preprocessors.random_spans_noise_mask(length, rate, seeds, mean)
 
 
 def spans_of(is_noise):
@@ -40,6 +40,26 @@ def test_lengths_are_those_of_random_spans_helper(inputs):
     raw, targets = preprocessors.random_spans_helper(inputs, RATE, MEAN, 1, 1)
     assert span_lengths(raw) == (inputs, targets)
     assert OBJECTIVES["span_corruption"].raw(Row(inputs, targets, PAIR)) == raw
+
+
+@pytest.mark.parametrize(("rate", "mean"), [(0.15, 8.0), (0.25, 3.0)])
+@pytest.mark.parametrize("inputs", [*range(66, 600, 31), 1024])
+def test_lengths_are_those_of_random_spans_helper_at_other_rates(inputs, rate, mean):
+    raw, targets = preprocessors.random_spans_helper(inputs, rate, mean, 1, 1)
+    assert span_lengths(raw, rate, mean) == (inputs, targets)
+
+
+@pytest.mark.parametrize(("rate", "mean"), [(0.5, 3.0), (0.5, 8.0), (0.5, 64.0), (0.25, 64.0)])
+def test_counts_are_those_of_random_spans_noise_mask_at_other_rates(rate, mean):
+    # Not the helper's: at a half it takes a token off the text and keeps the spans of before, and
+    # where noise is shorter than half of a long mean it counts no span, though one is masked.
+    masked = tf.function(
+        lambda length: t5_mask(length, 0, rate, mean),
+        input_signature=[tf.TensorSpec([], tf.int32)],
+    )
+    for length in [*range(8, 300, 3), 766, 908, 1006]:
+        stretches = spans_of(masked(length).numpy())
+        assert counts(length, rate, mean) == (sum(stretches[1::2]), len(stretches[1::2]))
 
 
 def test_counts_are_those_of_random_spans_noise_mask():
