@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 
 from archlab import directory, stages
-from archlab.data import pipeline
+from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Recipe, prepare
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger, visited
@@ -175,7 +175,7 @@ def _take(
         kept = {"stage": program.number, "step": number, "loss": position.loss}
         checkpoints.save(program.steps_before + number, state, kept | {"meter": meter.as_dict()})
 
-    with pipeline.prefetch(rows, position.step * stage.rows, stage.rows, left) as prepared:
+    with Prefetch(rows, position.step * stage.rows, stage.rows, left) as prepared:
         work = loop.Work(
             steps=stage.total_steps,
             step=program.learn,

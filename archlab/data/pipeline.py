@@ -4,11 +4,6 @@ Which text makes up row n of a stage, and what is hidden of it, follows from (se
 (`order.py`), so a run resumes by counting on.
 """
 
-import queue
-import threading
-import time
-from collections.abc import Iterator
-
 import numpy as np
 
 from archlab.batch import Batch
@@ -137,77 +132,3 @@ class Rows:
                     f"{name} fills {share:.0%} of a row; its objective takes {self._raw[task]}"
                 )
         return said
-
-
-class Prefetch:
-    """Batches made ahead, in a thread of their own.
-
-    Args:
-      rows: of the stage.
-      first: number of the first row.
-      at_once: rows of a batch.
-      batches: how many there are.
-      depth: how many are kept ready.
-    """
-
-    def __init__(self, rows: Rows, first: int, at_once: int, batches: int, depth: int = 2):
-        self.waited = 0.0
-        self._ready: queue.Queue = queue.Queue(depth)
-        self._is_over = threading.Event()
-
-        def fill():
-            try:
-                for number in range(batches):
-                    if self._is_over.is_set():
-                        return
-                    self._put(rows.batch(first + number * at_once, at_once))
-                self._put(None)
-            except BaseException as error:
-                self._put(error)
-
-        self._thread = threading.Thread(target=fill, daemon=True)
-        self._thread.start()
-
-    def _put(self, item) -> None:
-        while not self._is_over.is_set():
-            try:
-                return self._ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
-    def __next__(self) -> Batch:
-        """Waits for the next batch, and counts how long in `waited`."""
-        if self._is_over.is_set():
-            raise StopIteration
-        since = time.monotonic()
-        item = self._ready.get()
-        self.waited += time.monotonic() - since
-        if item is not None and not isinstance(item, BaseException):
-            return item
-        self._is_over.set()  # whoever asks again does not wait for what never comes
-        raise item or StopIteration
-
-    def __enter__(self) -> "Prefetch":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-
-def prefetch(rows: Rows, first: int, at_once: int, batches: int) -> Prefetch:
-    """Makes batches ahead of their use.
-
-    Args:
-      rows: of the stage.
-      first: number of the first row.
-      at_once: rows of a batch.
-      batches: how many there are.
-
-    Returns:
-      An iterator, and a context that stops it.
-    """
-    return Prefetch(rows, first, at_once, batches)

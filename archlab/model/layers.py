@@ -155,33 +155,33 @@ class Attention(Layer):
         query_BLHK = jnp.einsum("BLD,DHK->BLHK", x_BLD, self.weight("query_DHK", fan_in="D"))
         if sight.position_BL is not None:
             query_BLHK = position.rotate(query_BLHK, sight.position_BL)
-        if memory_BMD is None:
-            assert kept is not None, "there is neither a memory nor what was kept of one"
-            key_BMGK, value_BMGK = kept
-        else:
-            key_BMGK = jnp.einsum("BMD,DGK->BMGK", memory_BMD, self.weight("key_DGK", fan_in="D"))
-            value_BMGK = jnp.einsum(
-                "BMD,DGK->BMGK", memory_BMD, self.weight("value_DGK", fan_in="D")
-            )
-            if sight.position_BL is not None:
-                key_BMGK = position.rotate(key_BMGK, sight.position_BL)
-            if kept is not None:
-                at = (0, sight.offset, 0, 0)
-                fresh = (key_BMGK, value_BMGK)
-                key_BMGK, value_BMGK = (
-                    jax.lax.dynamic_update_slice(old, new.astype(old.dtype), at)
-                    for old, new in zip(kept, fresh, strict=True)
-                )
+        kept = self._asked(memory_BMD, sight, kept)
         read_BLHK = attend(
             self.place("query_BLHK", query_BLHK),
-            self.place("key_BMGK", key_BMGK),
-            self.place("value_BMGK", value_BMGK),
+            *map(self.place, ("key_BMGK", "value_BMGK"), kept),
             sight.start_BL,
             sight.end_BL,
             sight.bias_HLM,
         )
         out_BLD = jnp.einsum("BLHK,HKD->BLD", read_BLHK, self.weight("out_HKD", fan_in="HK"))
-        return out_BLD, (key_BMGK, value_BMGK)
+        return out_BLD, kept
+
+    def _asked(self, memory_BMD: jax.Array | None, sight: Sight, kept: Kept | None) -> Kept:
+        """The keys and values of a memory, written over those that were kept of it."""
+        if memory_BMD is None:
+            assert kept is not None, "there is neither a memory nor what was kept of one"
+            return kept
+        key_BMGK = jnp.einsum("BMD,DGK->BMGK", memory_BMD, self.weight("key_DGK", fan_in="D"))
+        value_BMGK = jnp.einsum("BMD,DGK->BMGK", memory_BMD, self.weight("value_DGK", fan_in="D"))
+        if sight.position_BL is not None:
+            key_BMGK = position.rotate(key_BMGK, sight.position_BL)
+        if kept is None:
+            return key_BMGK, value_BMGK
+        at = (0, sight.offset, 0, 0)
+        return tuple(
+            jax.lax.dynamic_update_slice(old, new.astype(old.dtype), at)
+            for old, new in zip(kept, (key_BMGK, value_BMGK), strict=True)
+        )
 
 
 class Mlp(Layer):

@@ -23,17 +23,13 @@ def rotate(x_BLHK: jax.Array, position_BL: jax.Array) -> jax.Array:
       GPT-NeoX and Llama's Hugging Face weights.
     """
     half = x_BLHK.shape[-1] // 2
-    turns = TURN ** -(jnp.arange(half, dtype=jnp.float32) / half)
-    angle_BLHK = position_BL[:, :, None, None].astype(jnp.float32) * turns
-    left_BLHK, right_BLHK = jnp.split(x_BLHK.astype(jnp.float32), 2, axis=-1)
-    cos_BLHK, sin_BLHK = jnp.cos(angle_BLHK), jnp.sin(angle_BLHK)
-    turned_BLHK = jnp.concatenate(
-        [
-            left_BLHK * cos_BLHK - right_BLHK * sin_BLHK,
-            right_BLHK * cos_BLHK + left_BLHK * sin_BLHK,
-        ],
-        axis=-1,
-    )
+    place_K = jnp.arange(2 * half)
+    turns_K = TURN ** -((place_K % half).astype(jnp.float32) / half)
+    angle_BLHK = position_BL[:, :, None, None].astype(jnp.float32) * turns_K
+    sign_K = jnp.where(place_K < half, -1.0, 1.0)
+    wide_BLHK = x_BLHK.astype(jnp.float32)
+    other_BLHK = jnp.roll(wide_BLHK, half, axis=-1) * sign_K
+    turned_BLHK = wide_BLHK * jnp.cos(angle_BLHK) + other_BLHK * jnp.sin(angle_BLHK)
     return turned_BLHK.astype(x_BLHK.dtype)
 
 

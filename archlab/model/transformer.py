@@ -118,19 +118,8 @@ class Stack(layers.Layer):
         Returns:
           The normalised stream, and the cache with these positions in it.
         """
-        start_BL, end_BL = visibility.interval(stream, self.visibility, offset)
-        length = x_BLD.shape[1]
-        bias_HLM = None
-        if self.architecture.position == "relative":
-            memory = length if cache is None else cache.own[0].shape[2]
-            here_L = offset + jnp.arange(length)
-            distance_LM = jnp.arange(memory) - here_L[:, None]
-            bucket_LM = position.bucket(
-                distance_LM, self.size.buckets, self.visibility in visibility.AHEAD
-            )
-            bias_HLM = jnp.moveaxis(self.weight("bias_RH", fan_in="D")[bucket_LM], -1, 0)
-        is_turned = self.architecture.position == "rope"
-        sight = Sight(stream.position_BL if is_turned else None, start_BL, end_BL, bias_HLM, offset)
+        memory = x_BLD.shape[1] if cache is None else cache.own[0].shape[2]
+        sight = self._sight(stream, memory, offset)
         block = Block
         if self.remat != "none":
             block = nn.remat(Block, policy=REMAT[self.remat], prevent_cse=False)
@@ -143,6 +132,19 @@ class Stack(layers.Layer):
             unroll=self.size.layers if self.unroll else 1,
         )(**self.parts, crosses=self.crosses, name="layers")(x_BLD, cache, memory_BMD, sight, cross)
         return layers.Norm(**self.parts, name="norm")(x_BLD), cache
+
+    def _sight(self, stream: Stream, memory: int, offset: jax.Array | int) -> Sight:
+        """What the positions of a stream see of their own stack."""
+        start_BL, end_BL = visibility.interval(stream, self.visibility, offset)
+        bias_HLM = None
+        if self.architecture.position == "relative":
+            here_L = offset + jnp.arange(stream.tokens_BL.shape[1])
+            distance_LM = jnp.arange(memory) - here_L[:, None]
+            can_look_ahead = self.visibility in visibility.AHEAD
+            bucket_LM = position.bucket(distance_LM, self.size.buckets, can_look_ahead)
+            bias_HLM = jnp.moveaxis(self.weight("bias_RH", fan_in="D")[bucket_LM], -1, 0)
+        is_turned = self.architecture.position == "rope"
+        return Sight(stream.position_BL if is_turned else None, start_BL, end_BL, bias_HLM, offset)
 
 
 class Transformer(layers.Layer):

@@ -10,7 +10,8 @@ import pytest
 
 from archlab.data import sources
 from archlab.data.order import BLOCK, Order
-from archlab.data.pipeline import Rows, prefetch
+from archlab.data.pipeline import Rows
+from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Recipe
 from archlab.data.rows import OBJECTIVES
 from archlab.data.vocabulary import Vocabulary
@@ -144,7 +145,7 @@ def test_what_is_odd_is_said(recipes, corpus):
 
 def test_prefetched_batches_are_those_asked_for(recipes):
     made = rows(recipes, "both")
-    with prefetch(made, 3, 4, 5) as ahead:
+    with Prefetch(made, 3, 4, 5) as ahead:
         found = list(ahead)
         assert list(ahead) == []  # at its end it stays
     assert len(found) == 5

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from archlab.data.pipeline import prefetch
+from archlab.data.prefetch import Prefetch
 
 
 class Broken:
@@ -17,7 +17,7 @@ class Broken:
 
 
 def test_an_error_surfaces_where_the_batch_would_be():
-    with prefetch(Broken(), 0, 4, 9) as ahead:
+    with Prefetch(Broken(), 0, 4, 9) as ahead:
         assert [next(ahead), next(ahead)] == [0, 4]
         with pytest.raises(ValueError, match="the third is broken"):
             next(ahead)
@@ -36,10 +36,10 @@ class Endless:
 
 def test_closing_early_does_not_hang():
     before, endless = threading.active_count(), Endless()
-    with prefetch(endless, 0, 1, 10**5) as ahead:
+    with Prefetch(endless, 0, 1, 10**5) as ahead:
         assert [next(ahead) for _ in range(10)] == list(range(10))
     assert threading.active_count() == before
     assert endless.made <= 10 + 2 + 1  # taken, ready, and in hand
-    with pytest.raises(RuntimeError, match="mine"), prefetch(endless, 0, 1, 10**5):
+    with pytest.raises(RuntimeError, match="mine"), Prefetch(endless, 0, 1, 10**5):
         raise RuntimeError("mine")
     assert threading.active_count() == before

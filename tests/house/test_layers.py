@@ -20,8 +20,8 @@ LAYERS = """
 0  architecture axes batch directory modules progress record size spelling stages
    data/order data/sources data/store data/vocabulary model/attention model/position report/ink
    train/loss
-1  bindings experiments ledger mesh data/objectives data/recipes model/layers model/visibility
-   report/history
+1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
+   model/visibility report/history
 2  data/rows model/transformer report/figures train/optimizer
 3  settings data/packing data/tasks evaluation/generate report/page train/step
 4  config data/build data/pipeline train/checkpoint train/meter

@@ -173,13 +173,17 @@ def test_only_commands_print(path):
 
 
 def test_every_file_has_its_tests_and_every_test_its_file():
-    files = {named(path) for path in FILES if path.name not in UNTESTED}
+    """Tests too many for one file go on in another: test_tasks.py, test_tasks_registry.py."""
+    files = {named(path).removesuffix(".py") for path in FILES if path.name not in UNTESTED}
     tests = {
-        str(path.relative_to(HOME / "tests")).replace("test_", "")
+        str(path.relative_to(HOME / "tests").with_suffix("")).replace("test_", "")
         for path in TESTS
         if path.name.startswith("test_") and "house" not in path.parts
     }
-    untested, strangers = sorted(files - tests), sorted(tests - files)
+    untested = sorted(files - tests)
+    strangers = [
+        test for test in sorted(tests) if not any(f"{test}_".startswith(f"{one}_") for one in files)
+    ]
     assert not untested
     assert not strangers
 
