@@ -34,10 +34,10 @@ def spec(words: tuple[str, ...]) -> PartitionSpec:
     """Says which mesh axis each dimension is split over.
 
     Example:
-      >>> spec(("embed", "heads", "kv"))
-      PartitionSpec('data', 'model', None)
-      >>> spec(("batch", "length", "embed"))
-      PartitionSpec('data', None, None)
+      >>> tuple(spec(("embed", "heads", "kv")))
+      ('data', 'model', None)
+      >>> tuple(spec(("batch", "length", "embed")))
+      ('data', None, None)
 
     Args:
       words: the array's dimensions, outermost first.
