@@ -22,6 +22,9 @@ WORDS = {
     "K": "kv",  # width of one head
     "V": "vocab",  # rows of the embedding table
     "R": "buckets",  # relative-position buckets
+    "S": "segments",  # pieces of text, or examples, one after another
+    "T": "tokens",  # of many segments, one after another
+    "C": "choices",  # alternatives of one thing
 }
 
 _SUFFIX = re.compile(rf"^[a-z][a-z0-9_]*_([{''.join(WORDS)}]+)$")

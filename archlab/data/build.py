@@ -11,7 +11,7 @@ from pathlib import Path
 
 from archlab import modules
 from archlab.data import sources, store, tasks
-from archlab.data.order import hashed
+from archlab.data.chance import hashed
 from archlab.data.vocabulary import Vocabulary
 
 WRONG = 2

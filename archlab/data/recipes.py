@@ -14,7 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from archlab.data import order, sources, store
+from archlab.data import sources, store
+from archlab.data.chance import hashed
+from archlab.data.objectives.objective import Objective
+from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
 
@@ -50,6 +53,19 @@ class Recipe:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of all its tasks."""
         return Vocabulary.from_spec(self.content["vocabulary"])
+
+    @property
+    def rates(self) -> list[float]:
+        """How often each task comes, in any unit."""
+        return [task["rate"] for task in self.content["tasks"]]
+
+    @property
+    def made_of(self) -> list[Objective]:
+        """The objective of each task, with the parameters that it was registered with."""
+        return [
+            dataclasses.replace(OBJECTIVES[task["objective"]], **task.get("parameters", {}))
+            for task in self.content["tasks"]
+        ]
 
     @property
     def objectives(self) -> list[str]:
@@ -145,7 +161,7 @@ def prepare(mixtures: list[str], data: Data, modules: tuple[str, ...] = ()) -> P
     """
     code = _code(modules, data)
     paths = {
-        name: store.root() / "recipes" / f"{order.hashed(name, code):016x}.json"
+        name: store.root() / "recipes" / f"{hashed(name, code):016x}.json"
         for name in dict.fromkeys(mixtures)
     }
     if all(_is_fresh(path, data) for path in paths.values()):

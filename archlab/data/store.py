@@ -186,6 +186,26 @@ class Store:
             ends.append(self._ends[low:high] + shift - at)
         return np.asarray(tokens, np.int32), np.concatenate(ends)
 
+    def windows(self, start_B: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads windows of the text, read in a circle.
+
+        Args:
+          start_B: int64, first token of each, from 0; beyond the end it begins anew.
+          length: tokens of each, 1 or more.
+
+        Returns:
+          int32 tokens_BL, and int64 lengths of the pieces of documents in them, row after row.
+        """
+        found = [self.chunk(int(start), length) for start in start_B]
+        tokens_BL = np.stack([tokens for tokens, _ in found])
+        lengths = [
+            np.diff(ends, prepend=0, append=length)
+            if not len(ends) or ends[-1] < length
+            else np.diff(ends, prepend=0)
+            for _, ends in found
+        ]
+        return tokens_BL, np.concatenate(lengths)
+
     @functools.cached_property
     def _tokens(self) -> np.ndarray:
         return np.memmap(self.path / "tokens.bin", f"<u{self._width}", "r")

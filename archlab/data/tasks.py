@@ -18,15 +18,16 @@ import seqio
 import tensorflow as tf
 
 from archlab.data import sources
-from archlab.data.order import noise
-from archlab.data.rows import DECODER, ENCODER, OBJECTIVES, PAIR, Row
+from archlab.data.chance import Chance
+from archlab.data.examples import Text
+from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
 TEXT = "text"
 IDS = "targets"
-FIELDS = ("inputs", "targets", "weights")  # of an `Example`
-FEATURES = ("inputs", "targets", "targets_weights")  # the same, in SeqIO's words
+FEATURES = ("inputs", "targets", "targets_weights")  # of an example, in SeqIO's words
 C4 = "c4/en:3.1.0"
 
 
@@ -76,8 +77,8 @@ class Corrupt:
     @property
     def kind(self) -> str:
         """The kind of row that SeqIO's feature converters expect of this objective."""
-        kinds = OBJECTIVES[self.objective].kinds
-        return next(kind for kind in (PAIR, DECODER, ENCODER) if not kinds[kind])
+        refusal = OBJECTIVES[self.objective].refusal
+        return next(kind for kind in (PAIR, ENCODER, DECODER) if not refusal(kind))
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Args: dataset: of "targets". Returns: "inputs", "targets", "targets_weights"."""
@@ -87,7 +88,7 @@ class Corrupt:
         inputs = self.sequence_length.get("inputs", 0) if self.kind == PAIR else 0
         row = Row(inputs, self.sequence_length["targets"], self.kind)
         objective.check(self.objective, row, self.vocabulary)
-        raw, own_seed = objective.raw(row), _seed()
+        raw, own_seed = objective.raw(row, self.vocabulary), _seed()
 
         def end(example):
             return tf.data.Dataset.from_tensor_slices(
@@ -96,17 +97,22 @@ class Corrupt:
 
         def corrupt(tokens: np.ndarray):
             ends = np.flatnonzero(tokens == self.vocabulary.end) + 1
-            key = noise(*own_seed, hashlib.sha256(tokens.tobytes()).hexdigest())
-            examples = objective.examples(tokens, ends, key, row, self.vocabulary)
-            parts = [[getattr(one, field) for one in examples] for field in FIELDS]
-            lengths = [[len(array) for array in part] for part in parts]
-            return [np.concatenate(part) for part in parts] + [np.asarray(lengths, np.int64)]
+            length_S = np.diff(np.unique([*ends, len(tokens)]), prepend=0)
+            text = Text(tokens, length_S, np.zeros_like(length_S), 1)
+            chance = Chance((*own_seed, hashlib.sha256(tokens.tobytes()).hexdigest()), 0, 1)
+            made = objective.examples(text, chance, row, self.vocabulary)
+            inputs_M, targets_L = made.apart()
+            weights_L = made.weights_L
+            if weights_L is None:
+                weights_L = np.ones(len(targets_L), np.float32)
+            lengths = np.stack([made.given_S, made.learnt_S, made.learnt_S])
+            return [inputs_M, targets_L, weights_L, lengths.astype(np.int64)]
 
         def some(tokens):
             *flat, lengths = tf.numpy_function(
                 corrupt, [tokens], [tf.int32, tf.int32, tf.float32, tf.int64]
             )
-            lengths.set_shape([len(FIELDS), None])
+            lengths.set_shape([len(FEATURES), None])
             ragged = {
                 name: tf.RaggedTensor.from_row_lengths(tf.ensure_shape(values, [None]), lengths[n])
                 for n, (name, values) in enumerate(zip(FEATURES, flat, strict=True))

@@ -4,7 +4,7 @@ import pytest
 import seqio
 
 from archlab.data import tasks
-from archlab.data.rows import OBJECTIVES
+from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.vocabulary import Vocabulary
 
 V = Vocabulary()

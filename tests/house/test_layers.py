@@ -150,8 +150,8 @@ def test_a_model_knows_no_data_and_no_training(name):
 
 
 def test_an_import_of_a_function_counts():
-    tree = ast.parse("def late():\n    from archlab.data import rows\n    import gin.config\n")
-    assert imported(tree) == ["archlab.data.rows", "gin.config"]
+    tree = ast.parse("def late():\n    from archlab.data import row\n    import gin.config\n")
+    assert imported(tree) == ["archlab.data.row", "gin.config"]
 
 
 LIGHT = {

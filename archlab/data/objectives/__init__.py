@@ -1,0 +1,1 @@
+"""Text to examples: what is hidden of a text, and what is to be said about it."""

@@ -1,0 +1,260 @@
+"""Denoising: a text with some of it hidden is given; what was hidden, or the whole, is to be said.
+
+T5's objective, the alternatives that its authors tried, and UL2's denoisers.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from archlab.data.chance import Chance
+from archlab.data.examples import Examples, Text
+from archlab.data.objectives import masks
+from archlab.data.objectives.objective import Objective, longest
+from archlab.data.row import ENCODER, PAIR, Row
+from archlab.data.vocabulary import Vocabulary
+
+RATE, MEAN = 0.15, 3.0  # T5's span corruption
+SLACK = 1.04  # more text than rows hold on average, where how much they hold is chance
+FORMS = ("sentinels", "dropped", "replaced", "masked", "shuffled")
+
+
+def hide(
+    tokens_BL: np.ndarray, is_hidden_BL: np.ndarray, is_read_BL: np.ndarray | bool, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Puts a sentinel in place of each hidden span.
+
+    Example, of one row that is read whole:
+      tokens_BL      5 6 7 8 9 1
+      is_hidden_BL   0 1 1 0 0 1
+      what is left   5 S0  8 9 S1
+      the reverse    S0  6 7 S1 1    hides what is shown, and so says what is hidden
+
+    Args:
+      tokens_BL: int32.
+      is_hidden_BL: bool.
+      is_read_BL: bool, how far each row is read; True for all of it.
+      first: id of the first span's sentinel; the next span has the next lower.
+
+    Returns:
+      int32, what is left of all rows, one after another, and int64, how much of each.
+
+    Source: `t5.data.preprocessors.noise_span_to_unique_sentinel`.
+    """
+    begins_BL = is_hidden_BL.copy()
+    begins_BL[:, 1:] &= ~is_hidden_BL[:, :-1]
+    begins_BL &= is_read_BL
+    kept_BL = (~is_hidden_BL & is_read_BL) | begins_BL
+    left = tokens_BL[kept_BL]
+    number_B = np.count_nonzero(begins_BL, axis=1)
+    number = np.arange(number_B.sum()) - np.repeat(np.cumsum(number_B) - number_B, number_B)
+    left[begins_BL[kept_BL]] = first - number
+    return left, np.count_nonzero(kept_BL, axis=1)
+
+
+def span_lengths(length: int, rate: float = RATE, mean: float = MEAN) -> tuple[int, int]:
+    """Says how long both sides of a corrupted text are, each with its end.
+
+    Example:
+      >>> span_lengths(568)
+      (512, 114)
+
+    Args:
+      length: of the text, 2 or more.
+      rate: share of it that is noise, in (0, 1).
+      mean: length of a span, on average; 1 or more.
+
+    Returns:
+      Tokens of the inputs and of the targets.
+
+    Source: `t5.data.preprocessors.random_spans_helper`.
+    """
+    noise, spans = masks.counts(length, rate, mean)
+    return length - noise + spans + 1, noise + spans + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Denoising(Objective):
+    """Hides a share of a row's text, its documents joined.
+
+    Example, the five forms of one mask; every side then ends in the end:
+      tokens      5 6 7 8 9 1
+      is hidden   0 1 1 0 0 1
+      sentinels   inputs 5 S0 8 9 S1     targets S0 6 7 S1 1
+      dropped     inputs 5 8 9           targets 6 7 1
+      masked      inputs 5 S0 S0 8 9 S0  targets 5 6 7 8 9 1
+      replaced    inputs 5 S0 4 8 9 S0   targets 5 6 7 8 9 1   one in ten becomes any other token
+      shuffled    inputs 8 1 5 9 7 6     targets 5 6 7 8 9 1
+
+    Args:
+      rate: share of the text that is hidden, in (0, 1).
+      mean: length of a span, on average; 0 hides each token by itself.
+      form: what is shown and said; see above.
+      is_rolled: see `masks.spans`.
+      mode: name of the mode token before the inputs, in UL2's words; "" for none.
+      replaced: of hidden tokens in the form "replaced", the share that becomes any other token.
+
+    Source: Raffel et al. 2020, sections 3.1.4 and 3.3; `t5.data.preprocessors` and t5's
+      gin/objectives (`iid_15_r10s90_f` is "replaced", `iid_15_m_f` "masked", `iid_15_d_d`
+      "dropped"). T5 joins documents without a mark between them; here each keeps its end.
+    """
+
+    rate: float = RATE
+    mean: float = MEAN
+    form: str = "sentinels"
+    is_rolled: bool = False
+    mode: str = ""
+    replaced: float = 0.1
+
+    def __post_init__(self):
+        if self.form not in FORMS:
+            raise ValueError(f"form={self.form!r} is not one of {', '.join(FORMS)}")
+        if not 0 < self.rate < 1 or (self.mean and self.mean < 1):
+            raise ValueError(
+                f"rate={self.rate}, mean={self.mean}; the rate lies between 0 and 1, the mean is 1 "
+                "or more, or 0 to hide each token by itself"
+            )
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the whole text is to be said."""
+        return self.form in ("replaced", "masked", "shuffled")
+
+    def refusal(self, kind: str) -> str:
+        """Args: kind: of the row. Returns: why it does not fit."""
+        return "it says what an encoder was never shown; use masked_lm" if kind == ENCODER else ""
+
+    def _sides(self, length: int) -> tuple[int, int]:
+        """Tokens of both sides of a text; on average, where they are chance."""
+        modes = bool(self.mode)
+        if self.is_in_place:
+            return length + modes + 1, length + 1
+        noise, spans = length * self.rate, length * self.rate * (1 - self.rate)
+        if self.mean:
+            noise, spans = masks.counts(length, self.rate, self.mean)
+            spans += self.is_rolled  # a span that is turned over the end is two
+        spans *= self.form == "sentinels"
+        return round(length - noise + spans) + modes + 1, round(noise + spans) + 1
+
+    @property
+    def _is_chance(self) -> bool:
+        return not self.is_in_place and (self.is_rolled or not self.mean)
+
+    def raw(self, row: Row, vocabulary: Vocabulary) -> int:
+        """Args: row: to fill, vocabulary: of the text. Returns: tokens that a row takes."""
+        length = longest(row, self._sides)
+        return int(length * SLACK) if self._is_chance and not self.mean else length
+
+    def sentinels(self, row: Row, vocabulary: Vocabulary) -> int:
+        """Args: row: to fill, vocabulary: of the text. Returns: sentinels that a row takes."""
+        if self.form != "sentinels" or not self.mean:  # of which a row may take all, and no more
+            return 0
+        return masks.counts(longest(row, self._sides), self.rate, self.mean)[1] + self.is_rolled
+
+    def oddities(self, row: Row, vocabulary: Vocabulary) -> list[str]:
+        """Args: row: to fill, vocabulary: of the text. Returns: what is odd, in numbers."""
+        if self.is_in_place or not self.mean:
+            return []
+        raw, said = self.raw(row, vocabulary), []
+        noise, spans = masks.counts(raw, self.rate, self.mean)
+        if spans == 1 and not self.is_rolled:
+            said.append(
+                f"hides a single span, {noise} of {raw} tokens, which is always the end: it is a "
+                "prefix LM with a fixed split; roll the mask, or take longer rows"
+            )
+        if self.mean > noise:
+            said.append(f"its mean span of {self.mean:g} is longer than all its noise, {noise}")
+        return said
+
+    def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
+        """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
+        tokens_BL = text.tokens_BL
+        inputs, many_B, targets, said_B = self.corrupt(tokens_BL, chance, row, vocabulary)
+        given_S = many_B + 1 + bool(self.mode)
+        modes = [vocabulary.modes[self.mode]] if self.mode else []
+        inputs_M = _framed(inputs, many_B, modes, vocabulary.end)
+        targets_L = _framed(targets, said_B, [], vocabulary.end)
+        return Examples(np.arange(text.rows), given_S, said_B + 1, sides=(inputs_M, targets_L))
+
+    def corrupt(
+        self, tokens_BL: np.ndarray, chance: Chance, row: Row, vocabulary: Vocabulary
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Makes both sides of each row's text, without mode and end.
+
+        Args:
+          tokens_BL: int32.
+          chance: of the rows.
+          row: what there is room for.
+          vocabulary: with the sentinels.
+
+        Returns:
+          int32 inputs of all rows, one after another, and how many of each; the targets likewise.
+        """
+        rows, length = tokens_BL.shape
+        whole = (tokens_BL.reshape(-1), np.full(rows, length))
+        if self.form == "shuffled":
+            text = Text(whole[0], whole[1], np.arange(rows), rows)
+            return whole[0][masks.shuffled(text, chance, length)], whole[1], *whole
+        if self.mean:
+            is_hidden_BL = masks.spans(chance, length, self.rate, self.mean, self.is_rolled)
+        else:
+            is_hidden_BL = masks.tokens(chance, length, self.rate)
+        if self.is_in_place:
+            return self._shown(tokens_BL, is_hidden_BL, chance, vocabulary), whole[1], *whole
+        is_read_BL = self._fits(is_hidden_BL, row, vocabulary) if self._is_chance else True
+        if self.form == "dropped":
+            shown_BL, hidden_BL = ~is_hidden_BL & is_read_BL, is_hidden_BL & is_read_BL
+            many = (np.count_nonzero(one, axis=1) for one in (shown_BL, hidden_BL))
+            return tokens_BL[shown_BL], next(many), tokens_BL[hidden_BL], next(many)
+        first = vocabulary.sentinel(0)
+        return (
+            *hide(tokens_BL, is_hidden_BL, is_read_BL, first),
+            *hide(tokens_BL, ~is_hidden_BL, is_read_BL, first),
+        )
+
+    def _shown(
+        self,
+        tokens_BL: np.ndarray,
+        is_hidden_BL: np.ndarray,
+        chance: Chance,
+        vocabulary: Vocabulary,
+    ) -> np.ndarray:
+        """What stands in place of all tokens, one after another."""
+        shown_BL = np.where(is_hidden_BL, np.int32(vocabulary.sentinel(0)), tokens_BL)
+        if self.form == "replaced":
+            is_other_BL = is_hidden_BL & masks.tokens(
+                chance, tokens_BL.shape[1], self.replaced, "other"
+            )
+            drawn_BL = chance.shares("token", tokens_BL.shape[1])
+            shown_BL[is_other_BL] = masks.ordinary(drawn_BL[is_other_BL], vocabulary)
+        return shown_BL.reshape(-1)
+
+    def _fits(self, is_hidden_BL: np.ndarray, row: Row, vocabulary: Vocabulary) -> np.ndarray:
+        """How far each row may be read, so that both sides of it fit."""
+        inputs_BL = np.cumsum(~is_hidden_BL, axis=1) + 1 + bool(self.mode)
+        targets_BL = np.cumsum(is_hidden_BL, axis=1) + 1
+        is_fit_BL = np.ones_like(is_hidden_BL)
+        if self.form == "sentinels":
+            turns_BL = is_hidden_BL[:, 1:] != is_hidden_BL[:, :-1]
+            begins_BL = np.concatenate([np.ones_like(is_hidden_BL[:, :1]), turns_BL], axis=1)
+            hidden_BL = np.cumsum(begins_BL & is_hidden_BL, axis=1)
+            shown_BL = np.cumsum(begins_BL & ~is_hidden_BL, axis=1)
+            inputs_BL += hidden_BL
+            targets_BL += shown_BL
+            is_fit_BL = np.maximum(shown_BL, hidden_BL) <= vocabulary.sentinels
+        if row.kind == PAIR:
+            return is_fit_BL & (inputs_BL <= row.inputs) & (targets_BL <= row.targets)
+        return is_fit_BL & (inputs_BL + targets_BL <= row.total)
+
+
+def _framed(token_T: np.ndarray, many_B: np.ndarray, before: list[int], after: int) -> np.ndarray:
+    """Puts ids before each row's tokens, and one after them."""
+    extent_B = many_B + len(before) + 1
+    end_B = np.cumsum(extent_B)
+    framed_T = np.empty(end_B[-1], np.int32)
+    is_text_T = np.ones(len(framed_T), bool)
+    for place, token in [*enumerate(before), (-1, after)]:
+        at_B = (end_B - extent_B if place >= 0 else end_B) + place
+        is_text_T[at_B], framed_T[at_B] = False, token
+    framed_T[is_text_T] = token_T
+    return framed_T

@@ -1,0 +1,184 @@
+"""Infilling: a decoder learns to say the middle of a text last, with both of its sides in view."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from archlab.data.chance import Chance
+from archlab.data.examples import Examples, Text
+from archlab.data.objectives.objective import Objective
+from archlab.data.row import DECODER, Row
+from archlab.data.vocabulary import BYTES, FIRST, Vocabulary
+
+ORDERS = ("psm", "spm", "both")
+MARKS = 3  # prefix, suffix, middle
+FEW = 2  # tokens of text, below which there is no middle
+LONGEST = 4  # bytes of a character in UTF-8
+
+
+def marks(vocabulary: Vocabulary) -> tuple[int, int, int]:
+    """The ids that stand before a prefix, a suffix and a middle: the last three sentinels.
+
+    Args:
+      vocabulary: with the sentinels.
+
+    Returns:
+      The ids. Span corruption takes sentinels from the first on, and so does not share them.
+    """
+    last = vocabulary.sentinels
+    return tuple(vocabulary.sentinel(last - MARKS + number) for number in range(MARKS))
+
+
+@dataclasses.dataclass(frozen=True)
+class Infilling(Objective):
+    """Cuts a text in three and says the middle last; the loss falls on all of it.
+
+    Example, P, S and M the marks of prefix, suffix and middle, cuts after 1 and 3 tokens:
+      tokens   5 6 7 8 1
+      psm      P 5 S 8 M 6 7 1
+      spm      P S 8 M 5 6 7 1
+
+    Each piece of a document is cut, with the given rate, at two uniform places, which may be equal;
+    its end, or an end if it has none, then closes the middle. The other pieces stay as they are. A
+    row's last piece loses what no longer fits.
+
+    Args:
+      rate: share of the pieces that are cut, above 0 and up to 1.
+      order: "psm" (prefix, suffix, middle), "spm" (suffix, then prefix and middle in one, the
+        paper's second variant) or "both", each half of the time.
+      is_by_character: whether cuts fall between any two characters, as published, where a token
+        holds several: the three parts are then encoded anew, which takes longer. Where tokens are
+        bytes, cuts always fall between characters.
+
+    Source: Bavarian et al. 2022, section 3 and appendix D.
+    """
+
+    rate: float = 0.5
+    order: str = "both"
+    is_by_character: bool = False
+
+    def __post_init__(self):
+        if self.order not in ORDERS or not 0 < self.rate <= 1:
+            raise ValueError(
+                f"rate={self.rate}, order={self.order!r}; the rate is above 0 and up to 1, the "
+                f"order one of {', '.join(ORDERS)}"
+            )
+
+    def refusal(self, kind: str) -> str:
+        """Args: kind: of the row. Returns: why it does not fit."""
+        return "" if kind == DECODER else "it says a text in another order; use span_corruption"
+
+    def raw(self, row: Row, vocabulary: Vocabulary) -> int:
+        """Args: row: to fill, vocabulary: of the text. Returns: tokens that a row takes."""
+        return row.total
+
+    def sentinels(self, row: Row, vocabulary: Vocabulary) -> int:
+        """Args: row: to fill, vocabulary: of the text. Returns: sentinels that a row takes."""
+        return MARKS
+
+    def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
+        """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
+        first_S = np.searchsorted(text.row_S, text.row_S)
+        place_S = text.begin_S - text.begin_S[first_S]
+
+        def drawn(purpose: str) -> np.ndarray:
+            return chance.shares(purpose, row.total)[text.row_S, place_S]
+
+        has_end_S = text.tokens_T[text.begin_S + text.length_S - 1] == vocabulary.end
+        body_S = text.length_S - has_end_S
+        is_cut_S = (drawn("cut") < self.rate) & (body_S >= FEW)
+        cut_SC = np.sort(np.stack([drawn("one"), drawn("other")], axis=1), axis=1)
+        tokens_T, part_SC = self._parts(text, body_S, is_cut_S, cut_SC, vocabulary)
+        is_psm_S = drawn("order") < {"psm": 1.0, "spm": 0.0, "both": 0.5}[self.order]
+        begin_SC, length_SC = _runs(text, part_SC, is_cut_S, is_psm_S, len(tokens_T))
+        # What no longer fits into the row is cut off, from the last run backwards.
+        extent_S = length_SC.sum(axis=1)
+        before_S = np.cumsum(extent_S) - extent_S
+        room_S = np.maximum(0, row.total - (before_S - before_S[first_S]))
+        passed_SC = np.cumsum(length_SC, axis=1) - length_SC
+        length_SC = np.clip(room_S[:, None] - passed_SC, 0, length_SC)
+        extent_S = length_SC.sum(axis=1)
+        begins, lengths = begin_SC.reshape(-1), length_SC.reshape(-1)
+        place_T = np.arange(lengths.sum()) + np.repeat(
+            begins - np.cumsum(lengths) + lengths, lengths
+        )
+        source_T = np.concatenate([tokens_T, [*marks(vocabulary), vocabulary.end]], dtype=np.int32)
+        left = extent_S > 0
+        return Examples(
+            text.row_S[left], np.zeros(left.sum(), int), extent_S[left], source_T[place_T]
+        )
+
+    def _parts(
+        self,
+        text: Text,
+        body_S: np.ndarray,
+        is_cut_S: np.ndarray,
+        cut_SC: np.ndarray,
+        vocabulary: Vocabulary,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens, and where the prefix, the middle and the suffix of each piece begin and end."""
+        if self.is_by_character and vocabulary.path:
+            return self._encoded(text, body_S, is_cut_S, cut_SC, vocabulary)
+        at_SC = (cut_SC * (body_S + 1)[:, None]).astype(int)
+        if not vocabulary.path:
+            byte_T = text.tokens_T - FIRST
+            for _ in range(LONGEST - 1):
+                here_SC = np.minimum(at_SC, (body_S - 1)[:, None]) + text.begin_S[:, None]
+                is_inside_SC = (byte_T[here_SC] & 0xC0 == 0x80) & (byte_T[here_SC] < BYTES)
+                at_SC -= is_inside_SC & (at_SC < body_S[:, None]) & (at_SC > 0)
+        edges = [np.zeros_like(body_S), at_SC[:, 0], at_SC[:, 1], body_S]
+        return text.tokens_T, np.stack(edges, axis=1) + text.begin_S[:, None]
+
+    def _encoded(
+        self,
+        text: Text,
+        body_S: np.ndarray,
+        is_cut_S: np.ndarray,
+        cut_SC: np.ndarray,
+        vocabulary: Vocabulary,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same with the parts of each cut piece encoded anew, after the tokens."""
+        tokens, total = [text.tokens_T], len(text.tokens_T)
+        part_SC = np.repeat(text.begin_S[:, None], 4, axis=1)
+        for number in np.flatnonzero(is_cut_S):
+            begin = text.begin_S[number]
+            said = vocabulary.decode(text.tokens_T[begin : begin + body_S[number]])
+            cuts = [0, *(int(share * (len(said) + 1)) for share in cut_SC[number]), len(said)]
+            for place, (low, high) in enumerate(itertools.pairwise(cuts)):
+                tokens.append(np.asarray(vocabulary.encode(said[low:high]), np.int32))
+                part_SC[number, place] = total
+                total += len(tokens[-1])
+            part_SC[number, 3] = total
+        return np.concatenate(tokens), part_SC
+
+
+def _runs(
+    text: Text, part_SC: np.ndarray, is_cut_S: np.ndarray, is_psm_S: np.ndarray, after: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the runs of tokens that make up each piece begin, and how long they are.
+
+    The three marks and the end stand after all tokens, from `after` on.
+    """
+    P, S, M, end = ((np.full(len(is_cut_S), after + number), 1) for number in range(MARKS + 1))
+    prefix, middle, suffix = (
+        (part_SC[:, place], part_SC[:, place + 1] - part_SC[:, place]) for place in range(MARKS)
+    )
+    orders = {
+        True: [P, prefix, S, suffix, M, middle, end],
+        False: [P, S, suffix, M, prefix, middle, end],
+    }
+    begin_SC, length_SC = (
+        np.where(
+            is_psm_S[:, None],
+            *(
+                np.stack([np.broadcast_to(run[side], is_cut_S.shape) for run in order], axis=1)
+                for order in orders.values()
+            ),
+        )
+        for side in range(2)
+    )
+    begin_SC[~is_cut_S, 0] = text.begin_S[~is_cut_S]
+    length_SC[~is_cut_S] = 0
+    length_SC[~is_cut_S, 0] = text.length_S[~is_cut_S]
+    return begin_SC, length_SC
