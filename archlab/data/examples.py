@@ -9,6 +9,24 @@ import dataclasses
 import numpy as np
 
 
+def places(begin_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:
+    """Lists the places of stretches of a flat array, one stretch after another.
+
+    Example:
+      >>> places(np.asarray([7, 2]), np.asarray([3, 2])).tolist()
+      [7, 8, 9, 2, 3]
+
+    Args:
+      begin_S: int64, where each stretch begins.
+      length_S: int64, of each.
+
+    Returns:
+      int64.
+    """
+    before_S = np.cumsum(length_S) - length_S
+    return np.arange(np.sum(length_S)) + np.repeat(begin_S - before_S, length_S)
+
+
 @dataclasses.dataclass(frozen=True)
 class Text:
     """The text of several rows, cut into pieces where documents end.
@@ -19,7 +37,7 @@ class Text:
       row_S     0     0  1
 
     Args:
-      tokens_T: int32, of all rows, one after another.
+      tokens_T: int32, of all rows, one after another; every row takes equally many.
       length_S: int64, tokens of each piece, at least 1.
       row_S: int64, which row each piece is in, in order.
       rows: how many rows there are.
@@ -31,8 +49,13 @@ class Text:
     rows: int
 
     @property
+    def length(self) -> int:
+        """Tokens of a row."""
+        return len(self.tokens_T) // self.rows
+
+    @property
     def tokens_BL(self) -> np.ndarray:
-        """The same tokens, row by row, where rows take equally many."""
+        """The same tokens, row by row."""
         return self.tokens_T.reshape(self.rows, -1)
 
     @property
@@ -40,12 +63,20 @@ class Text:
         """Where each piece begins in `tokens_T`."""
         return np.cumsum(self.length_S) - self.length_S
 
+    @property
+    def place_S(self) -> np.ndarray:
+        """Where each piece begins in its row."""
+        return self.begin_S % self.length
+
+    @property
+    def number_S(self) -> np.ndarray:
+        """How many pieces of its row come before each."""
+        return np.arange(len(self.row_S)) - np.searchsorted(self.row_S, self.row_S)
+
     def joined(self) -> "Text":
         """The same text with one piece a row."""
-        rows = np.arange(self.rows)
-        return Text(
-            self.tokens_T, np.bincount(self.row_S, self.length_S).astype(int), rows, self.rows
-        )
+        whole_B = np.full(self.rows, self.length)
+        return Text(self.tokens_T, whole_B, np.arange(self.rows), self.rows)
 
 
 @dataclasses.dataclass(frozen=True)
