@@ -18,16 +18,17 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  architecture axes batch directory modules progress record size spelling stages
-   data/order data/sources data/store data/vocabulary model/attention model/position report/ink
-   train/loss
+   commands/app data/order data/sources data/store data/vocabulary model/attention model/position
+   report/ink train/loss
 1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
    model/visibility report/history
 2  data/rows model/transformer report/figures train/optimizer
 3  settings data/packing data/tasks evaluation/generate report/page train/step
 4  config data/build data/pipeline train/checkpoint train/meter
 5  program show evaluation/validation train/loop
-6  run trained
-7  commands
+6  run trained commands/tasks
+7  commands/experiments commands/runs
+8  commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
@@ -40,11 +41,11 @@ OWNERS = {
     "orbax": ("train/checkpoint",),
     "grain": ("data/order",),
     "sentencepiece": ("data/vocabulary",),
-    "typer": ("commands",),
+    "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
     "jinja2": ("report/page",),
     "tensorboardX": ("record",),
-    "rich": ("commands", "progress", "show"),
+    "rich": ("commands/", "progress", "show"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
