@@ -21,12 +21,12 @@ LAYERS = """
    data/order data/sources data/store data/vocabulary model/attention model/position report/ink
    train/loss
 1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
-   model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
+   model/visibility report/history show/statistics
+2  data/rows model/transformer report/figures show/row train/optimizer
 3  settings data/packing data/tasks evaluation/generate report/page train/step
 4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
-6  run trained
+5  program evaluation/validation show/sample train/loop
+6  run trained show/page show/picture
 7  commands
 """
 
@@ -42,9 +42,9 @@ OWNERS = {
     "sentencepiece": ("data/vocabulary",),
     "typer": ("commands",),
     "matplotlib": ("report/figures", "report/ink"),
-    "jinja2": ("report/page",),
+    "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("commands", "progress", "show"),
+    "rich": ("commands", "progress", "show/picture"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
