@@ -33,7 +33,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["archlab", "archlab.*"]),
-    package_data={"archlab.report": ["*.jinja"]},
+    package_data={"archlab.report": ["*.jinja"], "archlab.show": ["*.jinja"]},
     data_files=share(),
     entry_points={"console_scripts": ["archlab = archlab.commands:main"]},
     install_requires=[

@@ -17,18 +17,22 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  architecture axes batch directory modules progress record size spelling stages
-   commands/app data/order data/sources data/store data/vocabulary model/attention model/position
-   report/ink train/loss
-1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
-   model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
-3  settings data/packing data/tasks evaluation/generate report/page train/step
-4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
-6  run trained commands/tasks
-7  commands/experiments commands/runs
-8  commands/line
+0  architecture axes batch directory modules progress record size spelling stages commands/app
+   data/chance data/examples data/recognition data/row data/sources data/store data/vocabulary
+   model/attention model/position report/ink train/loss
+1  bindings experiments ledger mesh data/bins data/order data/packing data/prefetch model/layers
+   model/visibility report/history show/statistics data/objectives/masks
+   data/objectives/objective
+2  data/readers model/transformer report/figures show/row train/optimizer
+   data/objectives/denoising data/objectives/infilling data/objectives/language
+   data/objectives/masking
+3  evaluation/generate report/page train/step data/objectives/table
+4  data/recipes data/tasks train/checkpoint train/meter
+5  settings data/build data/pipeline data/roads data/streamed train/loop
+6  config program data/feed evaluation/validation show/sample
+7  run trained show/page show/picture
+8  commands/experiments commands/runs commands/tasks
+9  commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
@@ -43,9 +47,9 @@ OWNERS = {
     "sentencepiece": ("data/vocabulary",),
     "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
-    "jinja2": ("report/page",),
+    "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("commands/", "progress", "show"),
+    "rich": ("commands/", "progress", "show/picture"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
