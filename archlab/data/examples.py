@@ -82,6 +82,18 @@ class Examples:
         lengths = np.stack([self.given_S, self.learnt_S], axis=1).reshape(-1)
         return np.repeat(np.tile([True, False], len(self.given_S)), lengths)
 
+    @property
+    def tokens(self) -> int:
+        """Positions of a row that they fill, all together."""
+        return int(np.sum(self.given_S) + (0 if self.is_in_place else np.sum(self.learnt_S)))
+
+    @property
+    def loss_tokens(self) -> float:
+        """What the loss counts, all together."""
+        if self.weights_L is None:
+            return float(np.sum(self.learnt_S))
+        return float(np.sum(self.weights_L, dtype=np.float64))
+
     def apart(self) -> tuple[np.ndarray, np.ndarray]:
         """The inputs, and the targets.
 

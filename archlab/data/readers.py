@@ -7,6 +7,7 @@ examples that SeqIO makes as they are asked for (`streamed.py`).
 
 import dataclasses
 import functools
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,19 @@ from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
 
 Key = tuple[int | str, ...]
+
+
+class Reader(Protocol):
+    """The rows of one task, by number."""
+
+    def examples(self, rank_B: np.ndarray) -> Examples:
+        """Args: rank_B: consecutive rows of the task. Returns: their examples."""
+
+    def epochs(self, rows: int) -> float:
+        """Args: rows: of the task, so far. Returns: how often its text was read."""
+
+    def oddities(self) -> list[str]:
+        """Returns: what is odd about the task, in words."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +92,7 @@ class Windows:
         Returns:
           Warnings, in words.
         """
-        raw, said = self.chunks.raw[self.number], []
+        raw, said = self.chunks.raw[self.number], self.objective.oddities(self.row, self.vocabulary)
         if self.store.tokens < raw:
             said.append(f"has {self.store.tokens} tokens, fewer than a row takes; it repeats")
         return said + _counted(self.store, raw)

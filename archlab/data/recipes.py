@@ -59,13 +59,17 @@ class Recipe:
         """How often each task comes, in any unit."""
         return [task["rate"] for task in self.content["tasks"]]
 
-    @property
-    def made_of(self) -> list[Objective]:
-        """The objective of each task, with the parameters that it was registered with."""
-        return [
-            dataclasses.replace(OBJECTIVES[task["objective"]], **task.get("parameters", {}))
-            for task in self.content["tasks"]
-        ]
+    def objective(self, number: int) -> Objective:
+        """The objective of a task, with the parameters that it was registered with.
+
+        Args:
+          number: of the task.
+
+        Returns:
+          The objective.
+        """
+        task = self.content["tasks"][number]
+        return dataclasses.replace(OBJECTIVES[task["objective"]], **task["parameters"])
 
     @property
     def objectives(self) -> list[str]:

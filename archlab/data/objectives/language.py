@@ -86,6 +86,10 @@ class Language(Objective):
             return "it gives the encoder nothing to read; use prefix_lm"
         return ""
 
+    def takes_pieces(self, row: Row) -> bool:
+        """Args: row: to fill. Returns: whether it takes whole documents."""
+        return row.kind != PAIR and not self.mode and self.split in ("none", "uniform", "half")
+
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
         """See `Objective.raw`; row: to fill, vocabulary: of the text."""
         is_short = min(row.inputs, row.targets) < 2 and (row.kind == PAIR or self.split == "fixed")

@@ -75,6 +75,10 @@ class Masking(Objective):
             return "it names tokens in place, and a decoder says what comes next; use mntp"
         return ""
 
+    def takes_pieces(self, row: Row) -> bool:
+        """Args: row: to fill. Returns: whether it takes whole documents."""
+        return True
+
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
         """Args: row: to fill, vocabulary: of the text. Returns: tokens that a row takes."""
         return row.total
