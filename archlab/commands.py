@@ -204,7 +204,7 @@ def list_() -> None:
         words = ", ".join(path.stem for path in sorted(folder.glob("*.gin")))
         print(f"  {folder.name:24}{words}")
     print("tasks, for Stage.mixture and archlab show; --module adds your own:")
-    for source in [*SOURCES, "c4"]:
+    for source in [*SOURCES, "c4", "wikipedia", "code", "multilingual"]:
         print(f"  {source:24}{', '.join(f'{source}_{objective}' for objective in OBJECTIVES)}")
 
 
