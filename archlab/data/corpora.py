@@ -85,7 +85,7 @@ class Prepared(seqio.TfdsDataSource):
                 raise ValueError(f"{self._name} has no split {split!r}{nearest(split, known)}")
         return place, dict(zip(SPLITS, chosen, strict=True))
 
-    def get_dataset(self, split: str = "train", *arguments, **settings) -> tf.data.Dataset:
+    def get_dataset(self, split: str = "train", *arguments: object, **settings) -> tf.data.Dataset:
         """Reads a split.
 
         Args:

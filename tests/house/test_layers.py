@@ -22,7 +22,7 @@ LAYERS = """
    train/loss
 1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
    model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
+2  data/corpora data/rows model/transformer report/figures train/optimizer
 3  settings data/packing data/tasks evaluation/generate report/page train/step
 4  config data/build data/pipeline train/checkpoint train/meter
 5  program show evaluation/validation train/loop
@@ -33,8 +33,8 @@ LAYERS = """
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
     "gin": ("config",),
-    "seqio": ("data/tasks",),
-    "tensorflow": ("data/tasks",),
+    "seqio": ("data/corpora", "data/tasks"),
+    "tensorflow": ("data/corpora", "data/tasks"),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
