@@ -94,7 +94,7 @@ def list_() -> None:
     """
     from archlab import experiments
     from archlab.data.objectives.table import OBJECTIVES
-    from archlab.data.sources import SOURCES
+    from archlab.data.sources import CORPORA, SOURCES
 
     home = experiments.home()
     print("experiments, for archlab train:")
@@ -104,9 +104,9 @@ def list_() -> None:
     for folder in sorted(path for path in (home / "gin").iterdir() if path.is_dir()):
         words = ", ".join(path.stem for path in sorted(folder.glob("*.gin")))
         print(f"  {folder.name:24}{words}")
-    print("tasks, for Stage.mixture and archlab show; --module adds your own:")
-    for source in [*SOURCES, "c4"]:
-        print(f"  {source:24}{', '.join(f'{source}_{objective}' for objective in OBJECTIVES)}")
+    print("tasks, for Stage.mixture and archlab show, are SOURCE_OBJECTIVE; --module adds your own:")
+    print(f"  {'sources':24}{', '.join([*SOURCES, *CORPORA])}")
+    print(f"  {'objectives':24}{', '.join(OBJECTIVES)}")
 
 
 def _register(stages: object, names: list[str]) -> None:

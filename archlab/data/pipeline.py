@@ -13,7 +13,7 @@ from archlab.data.examples import Examples
 from archlab.data.order import Chunks, Order
 from archlab.data.packing import pack
 from archlab.data.readers import Reader, Stored, Whole, Windows
-from archlab.data.recipes import EXAMPLES, STREAMING, WINDOWS, Recipe
+from archlab.data.recipes import EXAMPLES, STREAMING, Recipe
 from archlab.data.row import Row
 from archlab.data.streamed import Streamed
 

@@ -4,8 +4,8 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This is the one file that imports SeqIO and TensorFlow, and `python -m archlab.data.build` the one
-process that does so while a model trains.
+This file and `corpora` alone import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
+one process that does so while a model trains.
 """
 
 import dataclasses
@@ -17,10 +17,11 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from archlab.data import sources
+from archlab.data import corpora, sources
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
 from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.recipes import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
@@ -28,7 +29,6 @@ from archlab.spelling import nearest
 TEXT = "text"
 IDS = "targets"
 FEATURES = ("inputs", "targets", "targets_weights")  # of an example, in SeqIO's words
-C4 = "c4/en:3.1.0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,23 +201,18 @@ def register(
     return names
 
 
-def register_all(folder: str | None, vocabulary: Vocabulary, tfds: str | None = None) -> None:
+def register_all(data: Data, vocabulary: Vocabulary) -> None:
     """Registers the sources that archlab knows. Nothing is read or downloaded for it.
 
     Args:
-      folder: the user's own text, for `folder_…`.
-      vocabulary: for `folder_…` and `c4_…`; `python_stdlib_…` are bytes.
-      tfds: where TensorFlow Datasets keeps its files, for `c4_…`.
+      data: where they are.
+      vocabulary: of all but `python_stdlib_…`, which are bytes.
     """
     register("python_stdlib")
-    register("folder", vocabulary=vocabulary, folder=folder)
-    register("c4", _c4(tfds), vocabulary)
-
-
-@functools.cache
-def _c4(tfds: str | None) -> seqio.TfdsDataSource:
-    splits = {"train": "train", "validation": "validation"}
-    return seqio.TfdsDataSource(C4, splits=splits, tfds_data_dir=tfds)
+    register("folder", vocabulary=vocabulary, folder=data.folder)
+    for name, source in corpora.sources(data).items():
+        register(name, source, vocabulary)
+    corpora.mix(data, OBJECTIVES)
 
 
 def _is_same(one: seqio.DataSource, other: seqio.DataSource) -> bool:

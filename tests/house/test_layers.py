@@ -27,19 +27,20 @@ LAYERS = """
    data/objectives/denoising data/objectives/infilling data/objectives/language
    data/objectives/masking
 3  evaluation/generate report/page train/step data/objectives/table
-4  data/recipes data/tasks train/checkpoint train/meter
-5  settings data/build data/pipeline data/roads data/streamed train/loop
-6  config program data/feed evaluation/validation show/sample
-7  run trained show/page show/picture
-8  commands/experiments commands/runs commands/tasks
-9  commands/line
+4  data/recipes train/checkpoint train/meter
+5  settings data/corpora data/streamed train/loop
+6  config data/pipeline data/tasks
+7  program data/build data/roads evaluation/validation show/sample
+8  run trained data/feed show/page show/picture
+9  commands/experiments commands/runs commands/tasks
+10 commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
     "gin": ("config",),
-    "seqio": ("data/tasks",),
-    "tensorflow": ("data/tasks",),
+    "seqio": ("data/corpora", "data/tasks"),
+    "tensorflow": ("data/corpora", "data/tasks"),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
