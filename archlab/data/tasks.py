@@ -20,7 +20,7 @@ import tensorflow as tf
 from archlab.data import corpora, sources
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
-from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.objectives.table import OBJECTIVES, UL2
 from archlab.data.recipes import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
@@ -154,7 +154,7 @@ def register(
     objectives: Sequence[str] = tuple(OBJECTIVES),
     folder: str | None = None,
 ) -> list[str]:
-    """Registers a source with each objective, as SeqIO tasks.
+    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture of them.
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))
@@ -198,6 +198,8 @@ def register(
         seqio.TaskRegistry.add(
             task, source=source, preprocessors=steps, output_features=features(vocabulary)
         )
+    if {*UL2} <= {*objectives} and f"{name}_ul2" not in seqio.MixtureRegistry.names():
+        seqio.MixtureRegistry.add(f"{name}_ul2", [(f"{name}_{one}", 1.0) for one in UL2])
     return names
 
 
