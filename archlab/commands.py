@@ -1,4 +1,4 @@
-"""The commands: train, report, show, list, config, generate.
+"""The commands: train, report, show, list, config, generate, vocabulary train.
 
 Each verb imports what it needs when it runs, so that `archlab --help` imports neither JAX nor
 TensorFlow. Whatever a user gets wrong is said in one line, and the exit status is 2.
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from archlab import usage
 from archlab.spelling import nearest
 
 WRONG, STOPPED = 2, 130  # exit statuses
@@ -31,6 +32,9 @@ app = typer.Typer(
     """,
 )
 
+Experiment = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Take this in place of what is said there."),
@@ -61,34 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
         if is_debug:
             traceback.print_exception(error)
     except typer.TyperException as error:
-        what = _usage(error)
+        what = usage.said(error, ["--help", DEBUG])
     print(f"archlab: error: {what}", file=sys.stderr)
     return WRONG
 
 
-def _usage(error: typer.TyperException) -> str:
-    """Says what is wrong with the command line, and what was probably meant."""
-    context = getattr(error, "ctx", None)
-    what = error.format_message().rstrip(".")
-    what = what[:1].lower() + what[1:]
-    wrong = getattr(error, "option_name", "")
-    if context is None:
-        return what
-    if wrong:
-        flags = [flag for param in context.command.params for flag in param.opts]
-        flags = [flag for flag in [*flags, "--help", DEBUG] if flag.startswith("--")]
-        return f"{context.command_path} has no {wrong}{nearest(wrong, flags)}"
-    if what.startswith("no such command"):
-        verb = what.split("'")[1]
-        return f"there is no command {verb!r}{nearest(verb, context.command.commands)}"
-    return f"{context.command_path}: {what}; see {context.command_path} --help"
-
-
 @app.command()
 def train(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     out: Annotated[
         Path | None, typer.Option(help="The run directory.", show_default="runs/EXPERIMENT")
     ] = None,
@@ -210,9 +194,7 @@ def list_() -> None:
 
 @app.command()
 def config(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
@@ -267,14 +249,42 @@ def generate(
 
     read = trained.load(run, step)
     words = read.vocabulary
-    ids = evaluation.generate(
-        read.model,
-        read.weights,
-        words.encode(prompt),
-        tokens,
-        words.end,
-        words.size,
-        temperature,
-        seed,
-    )
+    limits = (tokens, words.end, words.size, temperature, seed)
+    ids = evaluation.generate(read.model, read.weights, words.encode(prompt), *limits)
     print(prompt + words.decode(ids))
+
+
+vocabulary = typer.Typer(
+    help="""Makes vocabularies.
+
+    \b
+    archlab vocabulary train python_stdlib --size 8000 --out python.model
+    """,
+)
+app.add_typer(vocabulary, name="vocabulary")
+
+
+@vocabulary.command(name="train")
+def train_vocabulary(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="python_stdlib, or folder.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.model", help="Where to write.")],
+    size: Annotated[int, typer.Option(help="How many pieces.")] = 8000,
+    kind: Annotated[str, typer.Option(help="unigram, as T5's, or bpe.")] = "unigram",
+    folder: Annotated[str, typer.Option(help="Your own text, for the source folder.")] = "",
+) -> None:
+    """Trains a SentencePiece model, with T5's ids, on a source.
+
+    \b
+    archlab vocabulary train python_stdlib --size 8000 --out python.model
+    archlab vocabulary train folder --folder ./texts --kind bpe --out mine.model
+    """
+    from archlab.data import pieces, sources
+
+    if source not in sources.SOURCES:
+        raise ValueError(f"no source {source!r}{nearest(source, sources.SOURCES)}")
+    if source == "folder" and not folder:
+        raise ValueError("the source folder is your own text; say where it is: --folder DIR")
+    text = sources.SOURCES[source](folder)
+    learnt, held_out = ((one.text for one in text.documents(split)) for split in sources.SPLITS)
+    model = pieces.train(learnt, out, size, kind)
+    print(f"{out}: {model.text:,} pieces, {pieces.density(model, held_out)}")

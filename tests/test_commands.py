@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from archlab import commands, config, experiments, run, trained
+from archlab.data.vocabulary import Vocabulary
 from archlab.evaluation import generate
 
 VERBS = typer.main.get_command(commands.app).commands
@@ -103,6 +104,12 @@ def test_list_names_everything(capsys):
         (["show", "python_stdlib_causal_lm", "--count", "0"], "count=0"),
         (["generate", "nowhere", "--prompt", "a"], "nowhere is not a run"),
         (["report", "nowhere"], "nowhere"),
+        (["vocabulary"], "archlab vocabulary: missing command; see archlab vocabulary --help"),
+        (["vocabulary", "trian"], "there is no command 'trian', did you mean 'train'?"),
+        (["vocabulary", "train", "x"], "missing option '--out'"),
+        (["vocabulary", "train", "python", "--out", "x"], "no source 'python', did you mean"),
+        (["vocabulary", "train", "folder", "--out", "x.model"], "--folder DIR"),
+        (["vocabulary", "train", "python_stdlib", "--out", "x"], "x does not end in .model"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -235,3 +242,16 @@ def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, monk
     assert commands.main(["config", str(path), "--module", str(module)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in said[-3:]] == [["one", "3"], ["two", "3"], ["total", "6"]]
+
+
+def test_a_vocabulary_is_trained_on_a_folder(tmp_path, capsys):
+    for number in range(60):
+        (tmp_path / f"{number}.txt").write_text(f"the cat sees tree {number}\n" * 9)
+    out = tmp_path / "new" / "my.model"
+    options = ["--folder", str(tmp_path), "--size", "280", "--kind", "bpe"]
+    assert commands.main(["vocabulary", "train", "folder", "--out", str(out), *options]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{out}: 280 pieces, ") and "bytes of held-out text" in said
+    assert Vocabulary(str(out)).text == 280
+    assert commands.main(["vocabulary", "train", "--help"]) == 0
+    assert "archlab vocabulary train folder" in capsys.readouterr().out

@@ -4,8 +4,8 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This is the one file that imports SeqIO and TensorFlow, and `python -m archlab.data.build` the one
-process that does so while a model trains.
+Only this file and `features` import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
+one process that does so while a model trains.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ import seqio
 import tensorflow as tf
 
 from archlab.data import sources
+from archlab.data.features import features
 from archlab.data.order import noise
 from archlab.data.rows import DECODER, ENCODER, OBJECTIVES, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
@@ -120,25 +121,6 @@ def _seed() -> list[int]:
     """The seed that SeqIO has for this step; another one each time where it was given none."""
     drawn = seqio.map_over_dataset(lambda _, seed: seed, num_seeds=1)
     return [int(part) for part in next(drawn(tf.data.Dataset.range(1)).as_numpy_iterator())]
-
-
-def features(vocabulary: Vocabulary) -> dict[str, seqio.Feature]:
-    """Says what a task's examples hold, in SeqIO's words.
-
-    Args:
-      vocabulary: of the ids.
-
-    Returns:
-      Features "inputs" and "targets", with a SeqIO vocabulary of the same ids.
-    """
-    if vocabulary.path:
-        own = seqio.SentencePieceVocabulary(vocabulary.path, extra_ids=vocabulary.extra_ids)
-    else:
-        own = seqio.ByteVocabulary(extra_ids=vocabulary.extra_ids)
-    return {
-        "inputs": seqio.Feature(own, add_eos=False, required=False),
-        "targets": seqio.Feature(own, add_eos=False),
-    }
 
 
 def register(
