@@ -48,6 +48,7 @@ setup(
         "tensorflow-datasets>=4.9.10",
         "importlib-resources",
         "sentencepiece>=0.2,<0.2.2",
+        "tokenizers>=0.22",
         "protobuf>=6,<7",
         "grain>=0.2.18",
         "ml-collections>=1.1",

@@ -104,7 +104,9 @@ def list_() -> None:
     for folder in sorted(path for path in (home / "gin").iterdir() if path.is_dir()):
         words = ", ".join(path.stem for path in sorted(folder.glob("*.gin")))
         print(f"  {folder.name:24}{words}")
-    print("tasks, for Stage.mixture and archlab show, are SOURCE_OBJECTIVE; --module adds your own:")
+    print(
+        "tasks, for Stage.mixture and archlab show, are SOURCE_OBJECTIVE; --module adds your own:"
+    )
     print(f"  {'sources':24}{', '.join([*SOURCES, *CORPORA])}")
     print(f"  {'objectives':24}{', '.join(OBJECTIVES)}")
 

@@ -5,11 +5,16 @@ import traceback
 
 import typer
 
-from archlab.commands import experiments, runs, tasks
+from archlab.commands import experiments, runs, tasks, vocabularies
 from archlab.commands.app import DEBUG, WRONG, app
 from archlab.spelling import nearest
 
-VERBS = (experiments, runs, tasks)  # each adds its own to the app; in the order of --help
+VERBS = (
+    experiments,
+    runs,
+    tasks,
+    vocabularies,
+)  # each adds its own to the app; in the order of --help
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This file and `corpora` alone import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
+This file, `corpora` and `features` import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
 one process that does so while a model trains.
 """
 
@@ -20,6 +20,7 @@ import tensorflow as tf
 from archlab.data import corpora, sources
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
+from archlab.data.features import Adapter, features
 from archlab.data.objectives.table import OBJECTIVES, UL2
 from archlab.data.recipes import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
@@ -128,25 +129,6 @@ def _seed() -> list[int]:
     return [int(part) for part in next(drawn(tf.data.Dataset.range(1)).as_numpy_iterator())]
 
 
-def features(vocabulary: Vocabulary) -> dict[str, seqio.Feature]:
-    """Says what a task's examples hold, in SeqIO's words.
-
-    Args:
-      vocabulary: of the ids.
-
-    Returns:
-      Features "inputs" and "targets", with a SeqIO vocabulary of the same ids.
-    """
-    if vocabulary.path:
-        own = seqio.SentencePieceVocabulary(vocabulary.path, extra_ids=vocabulary.extra_ids)
-    else:
-        own = seqio.ByteVocabulary(extra_ids=vocabulary.extra_ids)
-    return {
-        "inputs": seqio.Feature(own, add_eos=False, required=False),
-        "targets": seqio.Feature(own, add_eos=False),
-    }
-
-
 def register(
     name: str,
     source: seqio.DataSource | None = None,
@@ -201,6 +183,31 @@ def register(
     if {*UL2} <= {*objectives} and f"{name}_ul2" not in seqio.MixtureRegistry.names():
         seqio.MixtureRegistry.add(f"{name}_ul2", [(f"{name}_{one}", 1.0) for one in UL2])
     return names
+
+
+def vocabulary(task: seqio.Task) -> Vocabulary:
+    """Finds the vocabulary of a task that others registered.
+
+    Args:
+      task: with a feature "targets".
+
+    Returns:
+      One with the same ids, its sentinels where SeqIO's extra ids are.
+
+    Raises:
+      ValueError: a kind that is not known here.
+    """
+    own = task.output_features[IDS].vocabulary
+    if isinstance(own, Adapter):
+        return own.own
+    if isinstance(own, seqio.ByteVocabulary):
+        return Vocabulary(seqio_ids=own.extra_ids)
+    if isinstance(own, seqio.SentencePieceVocabulary):
+        return Vocabulary(own.sentencepiece_model_file, seqio_ids=own.extra_ids)
+    raise ValueError(
+        f"task {task.name!r} has a {type(own).__name__}; bytes, SentencePiece and "
+        "archlab.data.features.Adapter are known"
+    )
 
 
 def register_all(data: Data, vocabulary: Vocabulary) -> None:

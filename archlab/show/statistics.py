@@ -123,7 +123,7 @@ def _count(name: str, batch: Batch, vocabulary: Vocabulary) -> Statistics:
     rows, learnt = len(batch.objective_B), int(is_learnt_BL.sum())
     positions = sum(stream.end_BL.size for stream in streams.values())
     text = sum(int((stream.end_BL > 0).sum()) for stream in streams.values())
-    first_sentinel = vocabulary.size - vocabulary.sentinels
+    low, high = vocabulary.sentinel(vocabulary.sentinels - 1), vocabulary.sentinel(0)
     return Statistics(
         name,
         rows,
@@ -133,7 +133,7 @@ def _count(name: str, batch: Batch, vocabulary: Vocabulary) -> Statistics:
         learnt=_ratio(learnt, rows),
         share=_ratio(learnt, positions),
         natural=_ratio((_is_natural(batch.target_BL, vocabulary) & is_learnt_BL).sum(), rows),
-        sentinels=_ratio(sum((ids_BL >= first_sentinel).sum() for ids_BL in whole), rows),
+        sentinels=_ratio(sum(((ids_BL >= low) & (ids_BL <= high)).sum() for ids_BL in whole), rows),
         source=_ratio(sum(_is_natural(ids_BL, vocabulary).sum() for ids_BL in whole), rows),
         weight=_ratio(batch.weight_BL.sum(dtype=np.float64), learnt),
     )

@@ -9,7 +9,7 @@ from archlab.data.chance import Chance
 from archlab.data.examples import Examples, Text
 from archlab.data.objectives.objective import Objective
 from archlab.data.row import DECODER, Row
-from archlab.data.vocabulary import BYTES, FIRST, Vocabulary
+from archlab.data.vocabulary import FIRST, Vocabulary
 
 ORDERS = ("psm", "spm", "both")
 MARKS = 3  # prefix, suffix, middle
@@ -117,7 +117,7 @@ class Infilling(Objective):
         cut_SC: np.ndarray,
         vocabulary: Vocabulary,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The tokens, and where the prefix, the middle and the suffix of each piece begin and end."""
+        """The tokens, and where the prefix, the middle and the suffix of each piece lie."""
         if self.is_by_character and vocabulary.path:
             return self._encoded(text, body_S, is_cut_S, cut_SC, vocabulary)
         at_SC = (cut_SC * (body_S + 1)[:, None]).astype(int)
@@ -125,7 +125,7 @@ class Infilling(Objective):
             byte_T = text.tokens_T - FIRST
             for _ in range(LONGEST - 1):
                 here_SC = np.minimum(at_SC, (body_S - 1)[:, None]) + text.begin_S[:, None]
-                is_inside_SC = (byte_T[here_SC] & 0xC0 == 0x80) & (byte_T[here_SC] < BYTES)
+                is_inside_SC = (byte_T[here_SC] & 0xC0 == 0x80) & (byte_T[here_SC] < 256)
                 at_SC -= is_inside_SC & (at_SC < body_S[:, None]) & (at_SC > 0)
         edges = [np.zeros_like(body_S), at_SC[:, 0], at_SC[:, 1], body_S]
         return text.tokens_T, np.stack(edges, axis=1) + text.begin_S[:, None]

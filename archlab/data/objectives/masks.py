@@ -4,7 +4,7 @@ import numpy as np
 
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
-from archlab.data.vocabulary import FIRST, Vocabulary
+from archlab.data.vocabulary import Vocabulary
 
 
 def counts(length: int, rate: float, mean: float) -> tuple[int, int]:
@@ -151,4 +151,4 @@ def ordinary(share: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     Returns:
       int32 ids.
     """
-    return (FIRST + share * (vocabulary.text - FIRST)).astype(np.int32)
+    return vocabulary.ordinary[(share * len(vocabulary.ordinary)).astype(int)]
