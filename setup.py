@@ -33,7 +33,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["archlab", "archlab.*"]),
-    package_data={"archlab.report": ["*.jinja"]},
+    package_data={"archlab.report": ["*.jinja"], "archlab.show": ["*.jinja"]},
     data_files=share(),
     entry_points={"console_scripts": ["archlab = archlab.commands:main"]},
     install_requires=[
@@ -48,6 +48,7 @@ setup(
         "tensorflow-datasets>=4.9.10",
         "importlib-resources",
         "sentencepiece>=0.2,<0.2.2",
+        "tokenizers>=0.22",
         "protobuf>=6,<7",
         "grain>=0.2.18",
         "ml-collections>=1.1",

@@ -12,6 +12,7 @@ from pathlib import Path
 from archlab import modules
 from archlab.data import sources, store, tasks
 from archlab.data.chance import hashed
+from archlab.data.recipes import Data
 from archlab.data.vocabulary import Vocabulary
 
 WRONG = 2
@@ -21,14 +22,14 @@ def build(request: dict) -> None:
     """Writes the recipe of each mixture, and the stores that it needs.
 
     Args:
-      request: "folder", "vocabulary", "tfds", "modules", "code" (digest of what encodes) and
+      request: "data" (the fields of `Data`), "modules", "code" (digest of what encodes) and
         "recipes", the path of each mixture's.
 
     Raises:
       ValueError: a mixture, a module or a text that cannot be used.
     """
-    data = Vocabulary(request["vocabulary"])
-    tasks.register_all(request["folder"], data, request["tfds"])
+    data = Data(**request["data"])
+    tasks.register_all(data, Vocabulary(data.vocabulary))
     for module in request["modules"]:
         modules.load(module)
     for name, path in request["recipes"].items():
@@ -58,7 +59,7 @@ def cook(mixture: str, request: dict) -> dict:
         raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
     for part in parts:
         base = part.task.name.removesuffix(f"_{part.corrupt.objective}")
-        own = sources.SOURCES[base](request["folder"]) if base in sources.SOURCES else None
+        own = sources.SOURCES[base](request["data"]["folder"]) if base in sources.SOURCES else None
         mark = request["code"] if own is None else own.fingerprint()
         if own is not None:
             fingerprints[base] = mark

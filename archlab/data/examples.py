@@ -37,7 +37,7 @@ class Text:
       row_S     0     0  1
 
     Args:
-      tokens_T: int32, of all rows, one after another; every row takes equally many.
+      tokens_T: int32, of all rows, one after another.
       length_S: int64, tokens of each piece, at least 1.
       row_S: int64, which row each piece is in, in order.
       rows: how many rows there are.
@@ -49,14 +49,14 @@ class Text:
     rows: int
 
     @property
-    def length(self) -> int:
-        """Tokens of a row."""
-        return len(self.tokens_T) // self.rows
+    def tokens_BL(self) -> np.ndarray:
+        """The same tokens, row by row, where rows hold equally many."""
+        return self.tokens_T.reshape(self.rows, -1)
 
     @property
-    def tokens_BL(self) -> np.ndarray:
-        """The same tokens, row by row."""
-        return self.tokens_T.reshape(self.rows, -1)
+    def used_B(self) -> np.ndarray:
+        """How many tokens each row holds."""
+        return np.bincount(self.row_S, self.length_S, self.rows).astype(int)
 
     @property
     def begin_S(self) -> np.ndarray:
@@ -66,17 +66,33 @@ class Text:
     @property
     def place_S(self) -> np.ndarray:
         """Where each piece begins in its row."""
-        return self.begin_S % self.length
+        return self.begin_S - self.begin_S[self._first_S]
 
     @property
     def number_S(self) -> np.ndarray:
         """How many pieces of its row come before each."""
-        return np.arange(len(self.row_S)) - np.searchsorted(self.row_S, self.row_S)
+        return np.arange(len(self.row_S)) - self._first_S
+
+    @property
+    def _first_S(self) -> np.ndarray:
+        """The first piece of the row that each is in."""
+        return np.searchsorted(self.row_S, self.row_S)
+
+    def spots(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds tokens in their rows.
+
+        Args:
+          at: places in `tokens_T`.
+
+        Returns:
+          int64 row of each, and int64 place in it.
+        """
+        piece = np.searchsorted(np.cumsum(self.length_S), at, side="right")
+        return self.row_S[piece], at - (self.begin_S - self.place_S)[piece]
 
     def joined(self) -> "Text":
         """The same text with one piece a row."""
-        whole_B = np.full(self.rows, self.length)
-        return Text(self.tokens_T, whole_B, np.arange(self.rows), self.rows)
+        return Text(self.tokens_T, self.used_B, np.arange(self.rows), self.rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +128,18 @@ class Examples:
         """Which of the joined tokens are inputs."""
         lengths = np.stack([self.given_S, self.learnt_S], axis=1).reshape(-1)
         return np.repeat(np.tile([True, False], len(self.given_S)), lengths)
+
+    @property
+    def tokens(self) -> int:
+        """Positions of a row that they fill, all together."""
+        return int(np.sum(self.given_S) + (0 if self.is_in_place else np.sum(self.learnt_S)))
+
+    @property
+    def loss_tokens(self) -> float:
+        """What the loss counts, all together."""
+        if self.weights_L is None:
+            return float(np.sum(self.learnt_S))
+        return float(np.sum(self.weights_L, dtype=np.float64))
 
     def apart(self) -> tuple[np.ndarray, np.ndarray]:
         """The inputs, and the targets.

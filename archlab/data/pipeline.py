@@ -9,14 +9,18 @@ import dataclasses
 import numpy as np
 
 from archlab.batch import Batch, Stream
-from archlab.data.chance import Chance
-from archlab.data.examples import Examples, Text
+from archlab.data.examples import Examples
 from archlab.data.order import Chunks, Order
 from archlab.data.packing import pack
-from archlab.data.recipes import Recipe
+from archlab.data.readers import Reader, Stored, Whole, Windows
+from archlab.data.recipes import EXAMPLES, STREAMING, Recipe
 from archlab.data.row import Row
+from archlab.data.streamed import Streamed
 
-LOOSE = 0.99  # a row that objectives fill less than this is worth a word
+LOOSE = 0.99  # rows that are filled less than this are worth a word
+SAMPLE = 16  # rows, whose mean stands for all rows of a task
+UNITS = ("rows", "tokens", "loss_tokens")
+DOCUMENTS = ("joined", "whole")
 
 
 class Rows:
@@ -34,7 +38,9 @@ class Rows:
       seed: of the run.
       stage: number of the stage.
       split: "train", or "validation", whose rows are the same for every seed and stage.
-      unit: what the mixture's rates count: "rows", "tokens" (of text) or "loss_tokens".
+      unit: what the mixture's rates count: "rows", "tokens" (of text or examples) or "loss_tokens".
+      documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
+        with documents that are not cut unless they are longer than a row.
 
     Raises:
       ValueError: an objective does not fit the row, or a task has no such split.
@@ -50,22 +56,20 @@ class Rows:
         stage: int,
         split: str = "train",
         unit: str = "rows",
+        documents: str = "joined",
     ):
         if not recipe.has(split):
             raise ValueError(f"{recipe.mixture} has no {split} text")
         self.row = Row(inputs, targets, kind)
         self.vocabulary, self.objectives = recipe.vocabulary, recipe.objectives
-        self._seeds = (seed, stage) if split == "train" else (split, split)
-        self._stores = recipe.stores(split)
-        self._how = recipe.made_of
-        self.warnings = []
-        for name, how in zip(self.objectives, self._how, strict=True):
-            self.warnings += how.check(name, self.row, self.vocabulary)
-        self._raw = [how.raw(self.row, self.vocabulary) for how in self._how]
-        self._chunks: list[tuple[Chunks, int]] = []
-        self._share(recipe.rates)
+        self._key = (seed, stage) if split == "train" else (split, split)
+        self._readers = self._reading(recipe, split, documents)
         self._order = Order(self._rates(recipe.rates, unit))
-        self.warnings += self._oddities()
+        self.warnings = [
+            f"{name}: {said}"
+            for name, reader in zip(self.objectives, self._readers, strict=True)
+            for said in (*reader.oddities(), *self._looseness(reader))
+        ]
 
     def examples(self, first: int, rows: int) -> list[tuple[int, np.ndarray, Examples]]:
         """Makes examples, not yet packed.
@@ -82,17 +86,8 @@ class Rows:
         made = []
         for task in np.unique(task_B).tolist():
             at = np.flatnonzero(task_B == task)
-            made.append((task, at, self._made(task, rank_B[at])))
+            made.append((task, at, self._readers[task].examples(rank_B[at])))
         return made
-
-    def _made(self, task: int, rank_B: np.ndarray) -> Examples:
-        chunks, number = self._chunks[task]
-        text = self._stores[task].windows(chunks.starts(number, rank_B), self._raw[task])
-        tokens_BL, length_S = text
-        row_S = np.repeat(np.arange(len(rank_B)), _pieces(length_S, self._raw[task]))
-        chance = Chance((*self._seeds, task), int(rank_B[0]), len(rank_B))
-        text = Text(tokens_BL.reshape(-1), length_S, row_S, len(rank_B))
-        return self._how[task].examples(text, chance, self.row, self.vocabulary)
 
     def batch(self, first: int, rows: int) -> Batch:
         """Makes rows.
@@ -107,7 +102,7 @@ class Rows:
         parts = []
         for task, at, examples in self.examples(first, rows):
             objective_B = np.full(len(at), task, np.int32)
-            parts.append((at, pack(examples, objective_B, self.row, self.vocabulary.pad)))
+            parts.append((at, pack(examples, objective_B, self.row, self.vocabulary.start)))
         if len(parts) == 1:
             return parts[0][1]
         back = np.argsort(np.concatenate([at for at, _ in parts]))
@@ -122,70 +117,74 @@ class Rows:
         Returns:
           Epochs, by task.
         """
-        found = zip(self.objectives, self._chunks, self._order.many(rows), strict=True)
-        return {name: chunks.epochs(number, many) for name, (chunks, number), many in found}
+        found = zip(self.objectives, self._readers, self._order.many(rows), strict=True)
+        return {name: reader.epochs(many) for name, reader, many in found}
 
-    def _share(self, rates: list[float]) -> None:
-        """Shares each text out among the tasks that read it."""
-        texts: dict[object, list[int]] = {}
-        for task, store in enumerate(self._stores):
-            texts.setdefault(store.path, []).append(task)
-        found = {}
-        for number, tasks in enumerate(texts.values()):
-            raw, rate = (tuple(of[task] for task in tasks) for of in (self._raw, rates))
-            tokens = self._stores[tasks[0]].tokens
-            chunks = Chunks((*self._seeds, number), tokens, raw, rate)
-            found |= {task: (chunks, place) for place, task in enumerate(tasks)}
-        self._chunks = [found[task] for task in range(len(self._stores))]
+    def close(self) -> None:
+        """Stops what streams."""
+        for reader in self._readers:
+            if isinstance(reader, Streamed):
+                reader.close()
+
+    def _reading(self, recipe: Recipe, split: str, documents: str) -> list[Reader]:
+        """What reads each task; tasks over one text share it out among themselves."""
+        if documents not in DOCUMENTS:
+            raise ValueError(f"documents={documents!r} is not one of {', '.join(DOCUMENTS)}")
+        stores, tasks = recipe.stores(split), recipe.content["tasks"]
+        readers: dict[int, Reader] = {}
+        texts: dict[str, list[int]] = {}
+        for number, (task, store) in enumerate(zip(tasks, stores, strict=True)):
+            key = (*self._key, number)
+            if task["road"] == STREAMING:
+                request = {**recipe.content["request"], "task": task["name"], "split": split}
+                readers[number] = Streamed(request, key, self.row)
+            elif task["road"] == EXAMPLES:
+                readers[number] = Stored(store, key, self.row)
+            elif documents == "whole":
+                objective = recipe.objective(number)
+                objective.check(task["name"], self.row, self.vocabulary)
+                if not objective.takes_pieces(self.row):
+                    raise ValueError(
+                        f"{task['name']} takes text of a fixed length in such rows; "
+                        "documents='joined' gives it that"
+                    )
+                readers[number] = Whole(store, objective, key, self.row, self.vocabulary)
+            else:
+                texts.setdefault(str(store.path), []).append(number)
+        for text, numbers in enumerate(texts.values()):
+            readers |= self._windows(recipe, stores[numbers[0]], numbers, text)
+        return [readers[number] for number in range(len(tasks))]
+
+    def _windows(self, recipe: Recipe, store, numbers: list[int], text: int) -> dict[int, Reader]:
+        how = [recipe.objective(number) for number in numbers]
+        for number, objective in zip(numbers, how, strict=True):
+            objective.check(recipe.objectives[number], self.row, self.vocabulary)
+        raw = tuple(objective.raw(self.row, self.vocabulary) for objective in how)
+        rates = tuple(recipe.rates[number] for number in numbers)
+        chunks = Chunks((*self._key, text), store.tokens, raw, rates)
+        return {
+            number: Windows(
+                store, chunks, place, objective, (*self._key, number), self.row, self.vocabulary
+            )
+            for place, (number, objective) in enumerate(zip(numbers, how, strict=True))
+        }
 
     def _rates(self, rates: list[float], unit: str) -> tuple[float, ...]:
         """How many rows of each task there are, for rates in another unit."""
+        if unit not in UNITS:
+            raise ValueError(f"unit={unit!r} is not one of {', '.join(UNITS)}")
         if unit == "rows" or len(rates) == 1:
             return tuple(rates)
+        counted = (reader.examples(np.arange(SAMPLE)) for reader in self._readers)
         if unit == "tokens":
-            return tuple(rate / raw for rate, raw in zip(rates, self._raw, strict=True))
-        if unit != "loss_tokens":
-            raise ValueError(f"unit={unit!r} is not one of rows, tokens, loss_tokens")
-        learnt = []
-        for task in range(len(rates)):
-            examples = self._made(task, np.arange(SAMPLE))
-            weights = examples.weights_L
-            total = examples.learnt_S.sum() if weights is None else weights.sum()
-            learnt.append(float(total) / SAMPLE)
-        return tuple(rate / many for rate, many in zip(rates, learnt, strict=True))
+            many = [examples.tokens for examples in counted]
+        else:
+            many = [examples.loss_tokens for examples in counted]
+        return tuple(SAMPLE * rate / one for rate, one in zip(rates, many, strict=True))
 
-    def _oddities(self) -> list[str]:
-        said = []
-        for task, name in enumerate(self.objectives):
-            found = self._stores[task].manifest
-            if found["tokens"] < self._raw[task]:
-                said.append(
-                    f"{name} has {found['tokens']} tokens, fewer than a row takes; it repeats"
-                )
-            odd = {key: many for key, many in found.get("counts", {}).items() if key != "kept"}
-            odd["longer than a row and cut"] = self._stores[task].longer(self._raw[task])
-            listed = [f"{many} {key.replace('_', ' ')}" for key, many in odd.items() if many]
-            if listed:
-                said.append(f"{name}: {found['documents']} documents, {', '.join(listed)}")
-            examples = self._made(task, np.arange(SAMPLE))
-            sides = {"row": (examples.given_S + examples.learnt_S, self.row.total)}
-            if examples.is_in_place:
-                sides = {"row": (examples.given_S, self.row.total)}
-            share = float(sides["row"][0].sum()) / (SAMPLE * self.row.total)
-            if share < LOOSE:
-                said.append(
-                    f"{name} fills {share:.0%} of a row; its objective takes {self._raw[task]}"
-                )
-        return said
-
-
-SAMPLE = 16  # rows, whose mean stands for all rows of a task
-
-
-def _pieces(length_S: np.ndarray, raw: int) -> np.ndarray:
-    """How many pieces each row of `raw` tokens has."""
-    ends = np.cumsum(length_S)
-    return np.diff(np.flatnonzero(ends % raw == 0) + 1, prepend=0)
+    def _looseness(self, reader: Reader) -> list[str]:
+        share = reader.examples(np.arange(SAMPLE)).tokens / (SAMPLE * self.row.total)
+        return [f"fills {share:.0%} of its rows"] if share < LOOSE else []
 
 
 def _joined(parts: list, back: np.ndarray):

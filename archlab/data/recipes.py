@@ -28,13 +28,25 @@ class Data:
 
     Args:
       folder: of the user's own .txt and .jsonl files, for the tasks `folder_…`.
-      vocabulary: path of a SentencePiece model for the tasks `folder_…` and `c4_…`; "" is bytes.
+      vocabulary: path of a SentencePiece model for all tasks but `python_stdlib_…`; "" is bytes.
       tfds: where TensorFlow Datasets keeps its files; its own default unless given.
+      c4: what it calls the data set of the tasks `c4_…`, with its version.
+      wikipedia: the same, for `wikipedia_…`.
+      code: the same, for `code_…`; the user's own.
+      code_languages: to keep of it, such as "python, c++"; all of them unless given.
+      multilingual: the same, for `multilingual_…`.
+      languages: of `multilingual_…`, such as "de, sw"; all of mC4's unless given.
     """
 
     folder: str | None = None
     vocabulary: str = ""
     tfds: str | None = None
+    c4: str = "c4/en:3.1.0"
+    wikipedia: str = "wikipedia/20230601.en:1.0.0"
+    code: str = ""
+    code_languages: str = ""
+    multilingual: str = "c4/multilingual:3.1.0"
+    languages: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +71,17 @@ class Recipe:
         """How often each task comes, in any unit."""
         return [task["rate"] for task in self.content["tasks"]]
 
-    @property
-    def made_of(self) -> list[Objective]:
-        """The objective of each task, with the parameters that it was registered with."""
-        return [
-            dataclasses.replace(OBJECTIVES[task["objective"]], **task.get("parameters", {}))
-            for task in self.content["tasks"]
-        ]
+    def objective(self, number: int) -> Objective:
+        """The objective of a task, with the parameters that it was registered with.
+
+        Args:
+          number: of the task.
+
+        Returns:
+          The objective.
+        """
+        task = self.content["tasks"][number]
+        return dataclasses.replace(OBJECTIVES[task["objective"]], **task["parameters"])
 
     @property
     def objectives(self) -> list[str]:
@@ -167,7 +183,7 @@ def prepare(mixtures: list[str], data: Data, modules: tuple[str, ...] = ()) -> P
     if all(_is_fresh(path, data) for path in paths.values()):
         return Preparation(paths, None)
     request = {
-        **dataclasses.asdict(data),
+        "data": dataclasses.asdict(data),
         "modules": list(modules),
         "code": code,
         "recipes": {name: str(path) for name, path in paths.items()},

@@ -190,3 +190,4 @@ SOURCES: dict[str, Callable[[str | None], Source]] = {
     "python_stdlib": python_stdlib,
     "folder": folder,
 }
+CORPORA = ("c4", "wikipedia", "code", "multilingual")  # what `corpora.py` registers besides

@@ -4,8 +4,8 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This is the one file that imports SeqIO and TensorFlow, and `python -m archlab.data.build` the one
-process that does so while a model trains.
+This file, `corpora` and `features` import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
+one process that does so while a model trains.
 """
 
 import dataclasses
@@ -17,10 +17,12 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from archlab.data import sources
+from archlab.data import corpora, sources
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
-from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.features import Adapter, features
+from archlab.data.objectives.table import OBJECTIVES, UL2
+from archlab.data.recipes import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
@@ -28,7 +30,6 @@ from archlab.spelling import nearest
 TEXT = "text"
 IDS = "targets"
 FEATURES = ("inputs", "targets", "targets_weights")  # of an example, in SeqIO's words
-C4 = "c4/en:3.1.0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,25 +129,6 @@ def _seed() -> list[int]:
     return [int(part) for part in next(drawn(tf.data.Dataset.range(1)).as_numpy_iterator())]
 
 
-def features(vocabulary: Vocabulary) -> dict[str, seqio.Feature]:
-    """Says what a task's examples hold, in SeqIO's words.
-
-    Args:
-      vocabulary: of the ids.
-
-    Returns:
-      Features "inputs" and "targets", with a SeqIO vocabulary of the same ids.
-    """
-    if vocabulary.path:
-        own = seqio.SentencePieceVocabulary(vocabulary.path, extra_ids=vocabulary.extra_ids)
-    else:
-        own = seqio.ByteVocabulary(extra_ids=vocabulary.extra_ids)
-    return {
-        "inputs": seqio.Feature(own, add_eos=False, required=False),
-        "targets": seqio.Feature(own, add_eos=False),
-    }
-
-
 def register(
     name: str,
     source: seqio.DataSource | None = None,
@@ -154,7 +136,7 @@ def register(
     objectives: Sequence[str] = tuple(OBJECTIVES),
     folder: str | None = None,
 ) -> list[str]:
-    """Registers a source with each objective, as SeqIO tasks.
+    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture of them.
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))
@@ -198,26 +180,48 @@ def register(
         seqio.TaskRegistry.add(
             task, source=source, preprocessors=steps, output_features=features(vocabulary)
         )
+    if {*UL2} <= {*objectives} and f"{name}_ul2" not in seqio.MixtureRegistry.names():
+        seqio.MixtureRegistry.add(f"{name}_ul2", [(f"{name}_{one}", 1.0) for one in UL2])
     return names
 
 
-def register_all(folder: str | None, vocabulary: Vocabulary, tfds: str | None = None) -> None:
+def vocabulary(task: seqio.Task) -> Vocabulary:
+    """Finds the vocabulary of a task that others registered.
+
+    Args:
+      task: with a feature "targets".
+
+    Returns:
+      One with the same ids, its sentinels where SeqIO's extra ids are.
+
+    Raises:
+      ValueError: a kind that is not known here.
+    """
+    own = task.output_features[IDS].vocabulary
+    if isinstance(own, Adapter):
+        return own.own
+    if isinstance(own, seqio.ByteVocabulary):
+        return Vocabulary(seqio_ids=own.extra_ids)
+    if isinstance(own, seqio.SentencePieceVocabulary):
+        return Vocabulary(own.sentencepiece_model_file, seqio_ids=own.extra_ids)
+    raise ValueError(
+        f"task {task.name!r} has a {type(own).__name__}; bytes, SentencePiece and "
+        "archlab.data.features.Adapter are known"
+    )
+
+
+def register_all(data: Data, vocabulary: Vocabulary) -> None:
     """Registers the sources that archlab knows. Nothing is read or downloaded for it.
 
     Args:
-      folder: the user's own text, for `folder_…`.
-      vocabulary: for `folder_…` and `c4_…`; `python_stdlib_…` are bytes.
-      tfds: where TensorFlow Datasets keeps its files, for `c4_…`.
+      data: where they are.
+      vocabulary: of all but `python_stdlib_…`, which are bytes.
     """
     register("python_stdlib")
-    register("folder", vocabulary=vocabulary, folder=folder)
-    register("c4", _c4(tfds), vocabulary)
-
-
-@functools.cache
-def _c4(tfds: str | None) -> seqio.TfdsDataSource:
-    splits = {"train": "train", "validation": "validation"}
-    return seqio.TfdsDataSource(C4, splits=splits, tfds_data_dir=tfds)
+    register("folder", vocabulary=vocabulary, folder=data.folder)
+    for name, source in corpora.sources(data).items():
+        register(name, source, vocabulary)
+    corpora.mix(data, OBJECTIVES)
 
 
 def _is_same(one: seqio.DataSource, other: seqio.DataSource) -> bool:

@@ -1,29 +1,33 @@
-"""Text to ids and back, without TensorFlow.
+"""Vocabularies: a tokenizer's ids, and archlab's own on top of them.
 
-Ids, lowest first: pad, end, unknown, the text's own, then archlab's on top:
+Ids, lowest first:
 
-  0 pad · 1 end · 2 unknown · text … · mask · modes R S X · sentinels, the first one highest
+  the tokenizer's · mask · modes R S X · sentinels, the first one highest
 
-Sentinel i is `size - 1 - i`, as T5's preprocessors reckon it. Seen from SeqIO, everything above the
+Bytes and SentencePiece have pad at 0, end at 1, unknown at 2. A Hugging Face tokenizer keeps its
+own, and what it lacks stands below the mask. No id of a tokenizer is touched.
+
+Sentinel i is `size - 1 - i`, as T5's preprocessors reckon it, unless `seqio_ids` says that they stand right above the text. Seen from SeqIO, everything above the
 text is `extra_ids`, so SeqIO's own vocabularies have the same ids.
 """
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 
-SENTINELS = 100  # T5's number; the byte vocabulary has more, to fill its table
+import numpy as np
+
+from archlab.data import tokenizers
+
+SENTINELS = 100  # T5's number; there are more where the table has room
 MULTIPLE = 128  # the table's rows are rounded up to it, so that they divide over a mesh
 MODES = ("R", "S", "X")  # UL2's denoisers
-BYTES = 256
-FIRST = 3  # after pad, end and unknown
+FIRST = tokenizers.FIRST  # the first id of text, of bytes and SentencePiece
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """A vocabulary: UTF-8 bytes, or a SentencePiece model.
+    """A vocabulary: UTF-8 bytes, or a tokenizer that is read from a file.
 
     Example, bytes:
       >>> vocabulary = Vocabulary()
@@ -35,66 +39,76 @@ class Vocabulary:
       384
 
     Args:
-      path: of a SentencePiece model; "" for bytes.
+      path: of a SentencePiece .model, a tokenizer.json, BERT's vocab.txt or GPT-2's encoder.json
+        with vocab.bpe beside it, or of the folder that holds them; "" for bytes.
+      sentinels: how many there are at least, then how many there are: as many as fill the table.
+      seqio_ids: how many SeqIO's own vocabulary has right above the text, all of them sentinels, as
+        T5's; mask and modes then stand above those. 0 leaves archlab's own on top.
 
     Raises:
-      ValueError: the file is not there, or is not a SentencePiece model with pad, end and unknown
-        at 0, 1 and 2.
+      ValueError: the file is not there, or is not what it should be; or fewer than 100 sentinels.
     """
 
     path: str = ""
-
-    pad, end, unknown = 0, 1, 2
+    sentinels: int = SENTINELS
+    seqio_ids: int = 0
 
     def __post_init__(self):
-        if self.path:
-            self._model  # noqa: B018 - a file that cannot be read is refused here
+        if self.seqio_ids:
+            object.__setattr__(self, "sentinels", self.seqio_ids)
+            return
+        if self.sentinels < SENTINELS:
+            raise ValueError(f"sentinels={self.sentinels} are too few; T5 has {SENTINELS}")
+        for file in tokenizers.files(self.path)[:1]:
+            object.__setattr__(self, "path", str(file))  # of a folder, what is read
+        below = self.mask + 1 + len(MODES)
+        size = -(-(below + self.sentinels) // MULTIPLE) * MULTIPLE
+        object.__setattr__(self, "sentinels", size - below)
 
     @functools.cached_property
-    def _raw(self) -> bytes:
-        if not Path(self.path).is_file():
-            raise ValueError(f"there is no SentencePiece model at {self.path!r}")
-        return Path(self.path).read_bytes()
+    def _read(self) -> tuple[tokenizers.Tokenizer, str]:
+        return tokenizers.read(tokenizers.files(self.path))
 
-    @functools.cached_property
-    def _model(self):
-        import sentencepiece
+    @property
+    def _tokenizer(self) -> tokenizers.Tokenizer:
+        return self._read[0]
 
-        model = sentencepiece.SentencePieceProcessor()
-        try:
-            model.LoadFromSerializedProto(self._raw)
-        except (OSError, RuntimeError) as error:
-            raise ValueError(f"{self.path} is not a SentencePiece model: {error}") from error
-        ids = (model.pad_id(), model.eos_id(), model.unk_id())
-        if ids != (self.pad, self.end, self.unknown):
-            raise ValueError(
-                f"{self.path} has pad, end and unknown at {ids}; archlab needs 0, 1, 2, as T5"
-            )
-        return model
+    @property
+    def pad(self) -> int:
+        """The id that fills a row."""
+        return self._tokenizer.pad
 
-    @functools.cached_property
-    def _sha256(self) -> str:
-        return hashlib.sha256(self._raw).hexdigest()  # what was loaded, whatever lies there now
+    @property
+    def start(self) -> int:
+        """The id that a decoder reads first; pad, as in T5."""
+        return self.pad
 
-    @functools.cached_property
+    @property
+    def end(self) -> int:
+        """The id that ends a document; no text becomes it."""
+        return self._tokenizer.end
+
+    @property
+    def unknown(self) -> int:
+        """The id of text that has no other."""
+        return self._tokenizer.unknown
+
+    @property
     def text(self) -> int:
-        """One past the last id that stands for text."""
-        return self._model.GetPieceSize() if self.path else FIRST + BYTES
+        """One past the last id of the tokenizer's own."""
+        return self._tokenizer.text
 
     @functools.cached_property
-    def size(self) -> int:
-        """Rows of the embedding table; a multiple of 128."""
-        return -(-(self.text + 1 + len(MODES) + SENTINELS) // MULTIPLE) * MULTIPLE
+    def ordinary(self) -> np.ndarray:
+        """The ids that stand for text, in order; int32, not to be written to."""
+        ordinary = np.setdiff1d(np.arange(self.text), [*self._tokenizer.special]).astype(np.int32)
+        ordinary.setflags(write=False)
+        return ordinary
 
-    @property
-    def extra_ids(self) -> int:
-        """Ids above the text, as SeqIO counts them."""
-        return self.size - self.text
-
-    @property
+    @functools.cached_property
     def mask(self) -> int:
         """The id that stands for a masked token."""
-        return self.text
+        return max(self.text, self.pad + 1, self.end + 1, self.unknown + 1) + self.seqio_ids
 
     @property
     def modes(self) -> dict[str, int]:
@@ -102,9 +116,16 @@ class Vocabulary:
         return {mode: self.mask + 1 + number for number, mode in enumerate(MODES)}
 
     @property
-    def sentinels(self) -> int:
-        """How many sentinels there are."""
-        return self.extra_ids - 1 - len(MODES)
+    def size(self) -> int:
+        """Rows of the embedding table; a multiple of 128."""
+        if self.seqio_ids:
+            return -(-(self.mask + 1 + len(MODES)) // MULTIPLE) * MULTIPLE
+        return self.mask + 1 + len(MODES) + self.sentinels
+
+    @property
+    def extra_ids(self) -> int:
+        """Ids above the text, as SeqIO's own vocabulary counts them."""
+        return self.seqio_ids or self.size - self.text
 
     def sentinel(self, number: int) -> int:
         """The id that stands for a span.
@@ -122,21 +143,30 @@ class Vocabulary:
             raise ValueError(
                 f"sentinel {number} of {self.sentinels}; the last is {self.sentinels - 1}"
             )
-        return self.size - 1 - number
+        return (self.mask if self.seqio_ids else self.size) - 1 - number
 
     def encode(self, text: str) -> list[int]:
         """Turns text into ids, without an end.
 
         Args:
-          text: any; what cannot be UTF-8 (lone surrogates) becomes "?".
+          text: any; what cannot be UTF-8 (lone surrogates) becomes "?". What reads like a special
+            token is text too.
 
         Returns:
-          The ids.
+          The ids; none of them special but unknown.
         """
-        raw = text.encode("utf-8", errors="replace")
-        if self.path:
-            return self._model.EncodeAsIds(raw.decode("utf-8"))
-        return [byte + FIRST for byte in raw]
+        return self._tokenizer.encode(_clean(text))
+
+    def encode_all(self, texts: Iterable[str]) -> list[np.ndarray]:
+        """Turns texts into ids, faster than one after another.
+
+        Args:
+          texts: as `encode` takes them.
+
+        Returns:
+          The ids of each, int32.
+        """
+        return self._tokenizer.encode_all([_clean(text) for text in texts])
 
     def decode(self, ids: Iterable[int]) -> str:
         """Turns ids into text, with every id that is not text made visible.
@@ -152,12 +182,12 @@ class Vocabulary:
         """
         said, pending = [], []
         for token in map(int, ids):
-            if FIRST <= token < self.text:
+            if 0 <= token < self.text and token not in self._tokenizer.special:
                 pending.append(token)
                 continue
-            said += [self._plain(pending), self.name(token)]
+            said += [self._tokenizer.decode(pending) if pending else "", self.name(token)]
             pending = []
-        return "".join([*said, self._plain(pending)])
+        return "".join([*said, self._tokenizer.decode(pending) if pending else ""])
 
     def name(self, token: int) -> str:
         """Names an id that is not text.
@@ -166,33 +196,33 @@ class Vocabulary:
           token: the id.
 
         Returns:
-          "<end>", "<unknown>", "<mask>", "<R>", "<S0>" and the like; "" for padding.
+          "<end>", "<unknown>", "<mask>", "<R>", "<S0>" and the like, and for other special ids of
+          a file what it calls them; "" for padding.
 
         Raises:
           ValueError: an id that is text, or is not in the vocabulary.
         """
-        names = {self.pad: "", self.end: "<end>", self.unknown: "<unknown>", self.mask: "<mask>"}
-        names |= {token: f"<{mode}>" for mode, token in self.modes.items()}
-        if token in names:
-            return names[token]
-        if self.size - self.sentinels <= token < self.size:
-            return f"<S{self.size - 1 - token}>"
-        raise ValueError(f"id {token} is not one of the {self.size} of this vocabulary")
+        if token not in self._names:
+            raise ValueError(f"id {token} is not one of the {self.size} of this vocabulary")
+        return self._names[token]
 
-    def _plain(self, ids: list[int]) -> str:
-        if self.path:
-            return self._model.DecodeIds(ids)
-        return bytes(token - FIRST for token in ids).decode("utf-8", errors="replace")
+    @functools.cached_property
+    def _names(self) -> dict[int, str]:
+        names = self._tokenizer.special | {self.mask: "<mask>"}
+        names |= {token: f"<{mode}>" for mode, token in self.modes.items()}
+        names |= {self.sentinel(number): f"<S{number}>" for number in range(self.sentinels)}
+        return names | {self.end: "<end>", self.unknown: "<unknown>", self.pad: ""}
 
     def spec(self) -> dict:
         """What a file needs to say to build it again.
 
         Returns:
-          JSON-able; `from_spec` reads it. Of a model its digest too, for another model with as many
+          JSON-able; `from_spec` reads it. Of a file its digest too, for another one with as many
           ids may come to lie at the same path.
         """
-        spec = {"path": self.path, "size": self.size}
-        return spec | {"sha256": self._sha256} if self.path else spec
+        spec = {"path": self.path, "sentinels": self.sentinels, "size": self.size}
+        spec |= {"seqio_ids": self.seqio_ids} if self.seqio_ids else {}
+        return spec | {"sha256": self._read[1]} if self.path else spec
 
     @staticmethod
     def from_spec(spec: dict) -> "Vocabulary":
@@ -205,14 +235,21 @@ class Vocabulary:
           The vocabulary.
 
         Raises:
-          ValueError: the model file is not there, or is another one.
+          ValueError: the file is not there, or is another one.
         """
-        vocabulary = Vocabulary(spec["path"])
-        for fact, now in vocabulary.spec().items():
-            if spec.get(fact) != now:
+        vocabulary = Vocabulary(
+            spec["path"], spec.get("sentinels", SENTINELS), spec.get("seqio_ids", 0)
+        )
+        now = vocabulary.spec()
+        for fact in ("sha256", "size"):  # another file may have another size too
+            if spec.get(fact) != now.get(fact):
                 raise ValueError(
-                    f"{spec['path'] or 'the byte vocabulary'} has {fact} {now} and had "
-                    f"{spec.get(fact)}; it is not what the text was encoded with: put that model "
+                    f"{spec['path'] or 'the byte vocabulary'} has {fact} {now.get(fact)} and had "
+                    f"{spec.get(fact)}; it is not what the text was encoded with: put that file "
                     "back, or give the new one a path of its own"
                 )
         return vocabulary
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,5 +1,6 @@
 """What the build process writes, and what it says of what it cannot build."""
 
+import dataclasses
 import json
 import sys
 import types
@@ -8,6 +9,7 @@ import pytest
 import seqio
 
 from archlab.data import build, store, tasks
+from archlab.data.recipes import Data
 from archlab.data.vocabulary import Vocabulary
 from tests.data.conftest import written
 
@@ -21,13 +23,11 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("ARCHLAB_CACHE", str(tmp_path / "cache"))
 
 
-def said(tmp_path, monkeypatch, capsys, mixture, folder, **settings):
+def said(tmp_path, monkeypatch, capsys, mixture, folder, vocabulary="", **settings):
     """The exit status, what was printed, and the recipe."""
     recipe = tmp_path / "recipes" / "one.json"
     request = {
-        "folder": str(folder),
-        "vocabulary": "",
-        "tfds": None,
+        "data": dataclasses.asdict(Data(folder=str(folder), vocabulary=vocabulary)),
         "modules": [],
         "code": "0",
         "recipes": {mixture: str(recipe)},

@@ -5,6 +5,7 @@ import seqio
 
 from archlab.data import tasks
 from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.recipes import Data
 from archlab.data.vocabulary import Vocabulary
 
 V = Vocabulary()
@@ -49,7 +50,7 @@ def test_registering_twice_changes_nothing_and_differently_is_refused(listed):
         with pytest.raises(ValueError, match="'listed_causal_lm' is registered already"):
             tasks.register("listed", source)
     for _ in range(2):
-        tasks.register_all(None, V)
+        tasks.register_all(Data(), V)
     assert {"folder_masked_lm", "python_stdlib_prefix_lm", "c4_causal_lm"} <= {
         *seqio.TaskRegistry.names()
     }

@@ -1,12 +1,15 @@
 """Ids are those of SeqIO's own vocabularies, and nothing that an id says is lost."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sentencepiece
 import seqio
+import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -36,6 +39,22 @@ def trained(folder, size=80, text=CORPUS, **ids):
 @pytest.fixture(scope="module")
 def pieces(tmp_path_factory):
     return Vocabulary(trained(tmp_path_factory.mktemp("pieces")))
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory):
+    """A tokenizer.json that has an end, and neither pad nor unknown."""
+    made = tokenizers.ByteLevelBPETokenizer()
+    made.train_from_iterator([CORPUS], 300, special_tokens=["<s>", "</s>"], show_progress=False)
+    path = tmp_path_factory.mktemp("merged") / "tokenizer.json"
+    made.save(str(path))
+    return Vocabulary(str(path))
+
+
+@pytest.fixture(scope="module", params=["bytes", "pieces", "merged"])
+def each(request):
+    """Every kind of vocabulary."""
+    return BYTES if request.param == "bytes" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module", params=["bytes", "pieces"])
@@ -76,20 +95,102 @@ def test_pieces_come_back(pieces):
     assert len(pieces.encode(text)) < len(text.encode())
 
 
-def test_special_ids_are_distinct_and_above_the_text(either):
-    vocabulary, _ = either
-    sentinels = [vocabulary.sentinel(number) for number in range(vocabulary.sentinels)]
-    assert sentinels == [vocabulary.size - 1 - number for number in range(len(sentinels))]
+def test_special_ids_are_distinct_and_above_the_text(each):
+    sentinels = [each.sentinel(number) for number in range(each.sentinels)]
+    assert sentinels == [each.size - 1 - number for number in range(len(sentinels))]
     assert len(sentinels) >= 100
-    special = [vocabulary.mask, *vocabulary.modes.values(), *sentinels]
-    assert sorted(special) == list(range(vocabulary.text, vocabulary.size))
+    added = {each.pad, each.end, each.unknown} & set(range(each.text, each.size))
+    special = [*added, each.mask, *each.modes.values(), *sentinels]
+    assert sorted(special) == list(range(each.text, each.size))
+    assert each.size % 128 == 0
 
 
-def test_there_are_only_so_many_sentinels(either):
-    vocabulary, _ = either
-    for number in (-1, vocabulary.sentinels):
-        with pytest.raises(ValueError, match=f"sentinel {number} of {vocabulary.sentinels}"):
-            vocabulary.sentinel(number)
+def test_what_a_file_lacks_stands_below_the_mask(merged):
+    assert merged.text == 300
+    assert (merged.end, merged.pad, merged.unknown, merged.mask) == (1, 300, 301, 302)
+    assert merged.extra_ids == merged.size - 300
+
+
+@given(text=WHOLE)
+@example(text="</s><pad><s><unk><end><mask><R><S0><extra_id_0>")
+@example(text="\0")
+@example(text="")
+def test_text_becomes_ordinary_ids(each, text):
+    ids = each.encode(text)
+    assert set(ids) <= {*each.ordinary.tolist(), each.unknown}
+    assert [ids_L.tolist() for ids_L in each.encode_all([text, "a", text])] == [
+        ids,
+        each.encode("a"),
+        ids,
+    ]
+
+
+def test_ordinary_ids_and_special_ids_are_all_there_are(each):
+    named = [token for token in range(each.size) if token not in each.ordinary]
+    for token in named:
+        each.name(token)
+    assert each.ordinary.dtype == np.int32
+    assert len(named) + len(each.ordinary) == each.size
+    for token in each.ordinary.tolist():
+        with pytest.raises(ValueError, match="is not one of"):
+            each.name(token)
+    with pytest.raises(ValueError, match="read-only"):
+        each.ordinary[0] = 0
+
+
+def test_ordinary_ids_of_bytes_are_all_bytes():
+    assert BYTES.ordinary.tolist() == list(range(3, 259))
+
+
+def test_a_decoder_reads_padding_first(each):
+    assert each.start == each.pad
+
+
+@pytest.mark.parametrize("text", ["", "\0", "a\0b", "</s>", "é 犬 🐕", "a" * 10**6])
+def test_bytes_and_merged_bytes_come_back(merged, text):
+    for vocabulary in (BYTES, merged):
+        assert vocabulary.decode(vocabulary.encode(text)) == text
+
+
+def test_special_tokens_of_a_file_keep_their_names(merged):
+    ids = [0, *merged.encode("a"), merged.sentinel(3), merged.pad, merged.unknown, merged.end]
+    assert merged.decode(ids) == "<s>a<S3><unknown><end>"
+
+
+@pytest.mark.parametrize("wanted", [100, 101, 121, 122, 256, 1000])
+def test_there_may_be_more_sentinels(wanted):
+    more = Vocabulary(sentinels=wanted)
+    assert wanted <= more.sentinels < wanted + 128
+    assert more.size == 263 + more.sentinels and more.size % 128 == 0
+    assert more.mask == BYTES.mask and more.modes == BYTES.modes
+    assert more.decode([more.sentinel(more.sentinels - 1)]) == f"<S{more.sentinels - 1}>"
+    assert Vocabulary.from_spec(json.loads(json.dumps(more.spec()))) == more
+    assert (more == BYTES) == (more.size == BYTES.size)
+
+
+def test_fewer_sentinels_than_t5s_are_refused():
+    with pytest.raises(ValueError, match="sentinels=99 are too few; T5 has 100"):
+        Vocabulary(sentinels=99)
+
+
+def test_a_spec_without_sentinels_has_100():
+    assert Vocabulary.from_spec({"path": "", "size": 384}) == BYTES
+
+
+def test_a_folder_is_its_file(merged):
+    assert Vocabulary(str(Path(merged.path).parent)) == merged
+
+
+def test_copies_are_equal(each):
+    for other in (copy.deepcopy(each), pickle.loads(pickle.dumps(each))):
+        assert other == each and other.spec() == each.spec()
+        assert other.encode("the cat") == each.encode("the cat")
+
+
+def test_there_are_only_so_many_sentinels(each):
+    for number in (-1, each.sentinels):
+        with pytest.raises(ValueError, match=f"sentinel {number} of {each.sentinels}"):
+            each.sentinel(number)
 
 
 def test_every_special_id_is_shown_and_padding_is_not():
@@ -113,25 +214,22 @@ def test_an_id_of_no_vocabulary_is_refused(wrong):
         BYTES.decode([107, wrong])
 
 
-def test_lone_surrogates_are_replaced(either):
-    vocabulary, _ = either
-    assert vocabulary.encode("a\ud800b") == vocabulary.encode("a?b")
+def test_lone_surrogates_are_replaced(each):
+    assert each.encode("a\ud800b") == each.encode("a?b")
 
 
 def test_half_a_letter_is_shown_as_replaced():
     assert BYTES.decode(BYTES.encode("é")[:1]) == "\ufffd"
 
 
-def test_spec_round_trip(either):
-    vocabulary, _ = either
-    assert Vocabulary.from_spec(vocabulary.spec()) == vocabulary
+def test_spec_round_trip(each):
+    assert Vocabulary.from_spec(each.spec()) == each
 
 
-def test_another_size_than_before_is_refused(either):
-    vocabulary, _ = either
-    size = vocabulary.size
+def test_another_size_than_before_is_refused(each):
+    size = each.size
     with pytest.raises(ValueError, match=f"has size {size} and had {size + 128}; it is not what"):
-        Vocabulary.from_spec(vocabulary.spec() | {"size": size + 128})
+        Vocabulary.from_spec(each.spec() | {"size": size + 128})
 
 
 def test_another_model_of_the_same_size_is_refused(tmp_path):
@@ -146,9 +244,18 @@ def test_another_model_of_the_same_size_is_refused(tmp_path):
     assert before.decode(ids) == "the cat"
 
 
-def test_a_spec_is_kept_as_json(either):
-    vocabulary, _ = either
-    assert Vocabulary.from_spec(json.loads(json.dumps(vocabulary.spec()))) == vocabulary
+def test_a_spec_is_kept_as_json(each):
+    assert Vocabulary.from_spec(json.loads(json.dumps(each.spec()))) == each
+
+
+def test_another_tokenizer_json_is_refused(merged, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(Path(merged.path).read_bytes())
+    spec = Vocabulary(str(path)).spec()
+    path.write_text(path.read_text().replace('"</s>"', '"<e>"'))
+    assert Vocabulary(str(path)).size == merged.size
+    with pytest.raises(ValueError, match=r"sha256 \w+ and had \w+; it is not what the text was"):
+        Vocabulary.from_spec(spec)
 
 
 @pytest.mark.parametrize("ids", [{"pad_id": 3}, {"eos_id": 2, "unk_id": 1}, {"pad_id": -1}])

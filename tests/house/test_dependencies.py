@@ -28,7 +28,6 @@ IMPORTED_AS = {
 # Required, though archlab does not import them.
 FOR_OTHERS = {
     "tensorflow-text": "seqio imports it",
-    "tensorflow-datasets": "seqio imports it",
     "importlib-resources": "tensorflow-datasets imports it, and does not say so everywhere",
     "protobuf": "held back for seqio's writer, as the pins explain",
 }

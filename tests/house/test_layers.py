@@ -17,34 +17,40 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  architecture axes batch directory modules progress record size spelling stages
-   data/order data/sources data/store data/vocabulary model/attention model/position report/ink
-   train/loss
-1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
-   model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
-3  settings data/packing data/tasks evaluation/generate report/page train/step
-4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
-6  run trained
-7  commands
+0  architecture axes batch directory modules progress record size spelling stages commands/app
+   data/chance data/examples data/recognition data/row data/sources data/store data/vocabulary
+   model/attention model/position report/ink train/loss
+1  bindings experiments ledger mesh data/bins data/order data/packing data/prefetch model/layers
+   model/visibility report/history show/statistics data/objectives/masks
+   data/objectives/objective
+2  data/readers model/transformer report/figures show/row train/optimizer
+   data/objectives/denoising data/objectives/infilling data/objectives/language
+   data/objectives/masking
+3  evaluation/generate report/page train/step data/objectives/table
+4  data/recipes train/checkpoint train/meter
+5  settings data/corpora data/streamed train/loop
+6  config data/pipeline data/tasks
+7  program data/build data/roads evaluation/validation show/sample
+8  run trained data/feed show/page show/picture
+9  commands/experiments commands/runs commands/tasks
+10 commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
     "gin": ("config",),
-    "seqio": ("data/tasks",),
-    "tensorflow": ("data/tasks",),
+    "seqio": ("data/corpora", "data/tasks"),
+    "tensorflow": ("data/corpora", "data/tasks"),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
     "grain": ("data/order",),
     "sentencepiece": ("data/vocabulary",),
-    "typer": ("commands",),
+    "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
-    "jinja2": ("report/page",),
+    "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("commands", "progress", "show"),
+    "rich": ("commands/", "progress", "show/picture"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.

@@ -86,6 +86,10 @@ class Language(Objective):
             return "it gives the encoder nothing to read; use prefix_lm"
         return ""
 
+    def takes_pieces(self, row: Row) -> bool:
+        """Args: row: to fill. Returns: whether it takes whole documents."""
+        return row.kind != PAIR and not self.mode and self.split in ("none", "uniform", "half")
+
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
         """See `Objective.raw`; row: to fill, vocabulary: of the text."""
         modes = bool(self.mode) * (2 if self._is_two(row) else 1)
@@ -115,15 +119,15 @@ class Language(Objective):
         if self.split == "half":
             return length_S // 2
         if self.split == "fixed":
-            return np.minimum(row.inputs - bool(self.mode), length_S - 1)
-        share_S = chance.shares("split", text.length, (text.row_S, text.place_S))
+            return np.full_like(length_S, row.inputs - bool(self.mode))
+        share_S = chance.shares("split", row.total, (text.row_S, text.place_S))
         return np.where(length_S > 1, 1 + (share_S * (length_S - 1)).astype(int), 0)
 
     def _complements(self, text: Text, chance: Chance, row: Row) -> tuple[Text, np.ndarray]:
         """Two texts a row, and splits that add up to its inputs."""
-        inputs = row.inputs - 2 * bool(self.mode)
-        half = text.length // 2
-        rest = text.length - half
+        inputs, targets = row.inputs - 2 * bool(self.mode), row.targets
+        half = (inputs + targets) // 2
+        rest = inputs + targets - half
         low, high = max(1, inputs - rest + 1), min(half, inputs)
         split_B = low + (chance.shares("split", 1)[:, 0] * (high - low)).astype(int)
         length_S = np.tile([half, rest], text.rows)

@@ -4,7 +4,7 @@ import numpy as np
 
 from archlab.data.chance import Chance
 from archlab.data.examples import Text, places
-from archlab.data.vocabulary import FIRST, Vocabulary
+from archlab.data.vocabulary import Vocabulary
 
 
 def counts(length: int, rate: float, mean: float) -> tuple[int, int]:
@@ -101,7 +101,7 @@ def tokens(chance: Chance, length: int, rate: float) -> np.ndarray:
     return chance.words("hidden", length) < np.uint32(rate * 2**32)
 
 
-def shuffled(text: Text, chance: Chance) -> np.ndarray:
+def shuffled(text: Text, chance: Chance, room: int) -> np.ndarray:
     """Puts the tokens of each piece in a random order, every order equally likely.
 
     Example, pieces of three and of two tokens:
@@ -110,38 +110,44 @@ def shuffled(text: Text, chance: Chance) -> np.ndarray:
     Args:
       text: pieces of documents.
       chance: of the rows.
+      room: the most tokens that a row may hold.
 
     Returns:
       int64 places in `text.tokens_T`; those of a piece stand where the piece does.
     """
-    # Row by row, which is faster than all at once, and sorting numbers is faster than finding their
-    # order: so each number holds, from the highest bits down, piece, draw and place.
-    rows, length = text.rows, text.length
-    bits = np.uint64(length.bit_length())
+    # To sort numbers is faster than to find their order, and rows are faster than all at once. So
+    # each number holds, from the highest bits down, piece, draw and place; padding comes last.
+    bits = np.uint64(room.bit_length())
     low = (np.uint64(1) << bits) - np.uint64(1)
-    piece_S = text.number_S.astype(np.uint64) << (np.uint64(64) - bits)
-    key = chance.words("order", length).astype(np.uint64)
-    key <<= np.uint64(32) - bits
-    key &= ~low
-    key |= np.arange(length, dtype=np.uint64)
-    key |= np.repeat(piece_S, text.length_S).reshape(rows, length)
-    key.sort(axis=1)
-    place = (key & low).astype(np.int64) + length * np.arange(rows)[:, None]
-    return place.reshape(-1)
+    high = np.uint64(64) - bits
+    piece_BL = np.full((text.rows, room), low << high)
+    is_text_BL = np.arange(room) < text.used_B[:, None]
+    piece_BL[is_text_BL] = np.repeat(text.number_S.astype(np.uint64) << high, text.length_S)
+    key_BL = chance.words("order", room).astype(np.uint64)
+    key_BL <<= np.uint64(32)
+    key_BL >>= bits
+    key_BL &= ~low
+    key_BL |= piece_BL
+    key_BL |= np.arange(room, dtype=np.uint64)
+    key_BL.sort(axis=1)
+    place_BL = (key_BL & low).astype(np.int64)
+    place_BL += (np.cumsum(text.used_B) - text.used_B)[:, None]
+    return place_BL[is_text_BL]
 
 
-def some(text: Text, chance: Chance, many_S: np.ndarray) -> np.ndarray:
+def some(text: Text, chance: Chance, room: int, many_S: np.ndarray) -> np.ndarray:
     """Selects a fixed number of each piece's tokens, every choice equally likely.
 
     Args:
       text: pieces of documents.
       chance: of the rows.
+      room: the most tokens that a row may hold.
       many_S: int64, how many of each piece, up to all.
 
     Returns:
       int64 places in `text.tokens_T`, piece by piece.
     """
-    return shuffled(text, chance)[places(text.begin_S, many_S)]
+    return shuffled(text, chance, room)[places(text.begin_S, many_S)]
 
 
 def ordinary(share: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
@@ -154,4 +160,4 @@ def ordinary(share: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     Returns:
       int32 ids.
     """
-    return (FIRST + share * (vocabulary.text - FIRST)).astype(np.int32)
+    return vocabulary.ordinary[(share * len(vocabulary.ordinary)).astype(int)]

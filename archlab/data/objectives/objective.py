@@ -55,6 +55,17 @@ class Objective:
         """
         raise AssertionError("every objective makes examples")
 
+    def takes_pieces(self, row: Row) -> bool:
+        """Says whether the text of a row may be whole documents, of any lengths.
+
+        Args:
+          row: what there is room for.
+
+        Returns:
+          True where each piece of a document is an example of its own, as long as the piece.
+        """
+        return False
+
     def sentinels(self, row: Row, vocabulary: Vocabulary) -> int:
         """Says how many sentinels a row takes.
 

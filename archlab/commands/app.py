@@ -1,0 +1,36 @@
+"""The program: its name, and what its verbs share.
+
+Each verb imports what it needs when it runs, so that `archlab --help` imports neither JAX nor
+TensorFlow.
+"""
+
+from typing import Annotated
+
+import typer
+
+WRONG, STOPPED = 2, 130  # exit statuses
+DEBUG = "--debug"
+
+app = typer.Typer(
+    name="archlab",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    suggest_commands=False,
+    no_args_is_help=True,
+    help="""Which transformer, trained on which objective, in which order, for a given budget?
+
+    Start with: archlab train quickstart
+
+    Every verb takes --help, with an example, and --debug, which shows where an error comes from.
+    """,
+)
+
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Take this in place of what is said there."),
+]
+Modules = Annotated[
+    list[str],
+    typer.Option("--module", metavar="MODULE", help="Your own Python, which registers tasks."),
+]

@@ -1,0 +1,60 @@
+"""The command line: one verb is run, and what a user gets wrong is said in one line."""
+
+import sys
+import traceback
+
+import typer
+
+from archlab.commands import experiments, runs, tasks, vocabularies
+from archlab.commands.app import DEBUG, WRONG, app
+from archlab.spelling import nearest
+
+VERBS = (
+    experiments,
+    runs,
+    tasks,
+    vocabularies,
+)  # each adds its own to the app; in the order of --help
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+      arguments: without the program's name; those of the process unless given.
+
+    Returns:
+      The exit status: 0, 2 where the user can put it right, 130 where it was interrupted.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    is_debug = DEBUG in given
+    command = typer.main.get_command(app)
+    try:
+        words = [word for word in given if word != DEBUG]
+        return command.main(words or ["--help"], prog_name="archlab", standalone_mode=False) or 0
+    except (ValueError, OSError) as error:
+        what = " ".join(str(error).split())
+        if is_debug:
+            traceback.print_exception(error)
+    except typer.TyperException as error:
+        what = _usage(error)
+    print(f"archlab: error: {what}", file=sys.stderr)
+    return WRONG
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Says what is wrong with the command line, and what was probably meant."""
+    context = getattr(error, "ctx", None)
+    what = error.format_message().rstrip(".")
+    what = what[:1].lower() + what[1:]
+    wrong = getattr(error, "option_name", "")
+    if context is None:
+        return what
+    if wrong:
+        flags = [flag for param in context.command.params for flag in param.opts]
+        flags = [flag for flag in [*flags, "--help", DEBUG] if flag.startswith("--")]
+        return f"{context.command_path} has no {wrong}{nearest(wrong, flags)}"
+    if what.startswith("no such command"):
+        verb = what.split("'")[1]
+        return f"there is no command {verb!r}{nearest(verb, context.command.commands)}"
+    return f"{context.command_path}: {what}; see {context.command_path} --help"

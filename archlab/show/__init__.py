@@ -1,0 +1,1 @@
+"""A task, shown: its rows as text and pictures, and what many rows hold."""

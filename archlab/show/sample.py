@@ -1,0 +1,84 @@
+"""A sample of a task: its first rows, and what many of them hold."""
+
+import dataclasses
+
+import jax
+
+from archlab.architecture import Architecture
+from archlab.data.pipeline import Rows
+from archlab.data.recipes import Data, prepare
+from archlab.show.row import Row, read
+from archlab.show.statistics import Statistics, statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A task's first rows.
+
+    Args:
+      task: its name.
+      architecture: whose rows they are.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+      rows: that are drawn.
+      statistics: of many rows, for each task of the mixture and in total; none if none was counted.
+      warnings: what is odd about the task, in words.
+    """
+
+    task: str
+    architecture: str
+    inputs: int
+    targets: int
+    rows: list[Row]
+    statistics: list[Statistics]
+    warnings: list[str]
+
+
+def take(
+    task: str,
+    architecture: str = "prefix_decoder",
+    inputs: int = 64,
+    targets: int = 32,
+    count: int = 1,
+    counted: int = 256,
+    folder: str | None = None,
+    modules: tuple[str, ...] = (),
+) -> Sample:
+    """Takes the first rows that a model would train on.
+
+    Args:
+      task: name of a SeqIO task or mixture.
+      architecture: whose rows they are; see `Architecture.name`.
+      inputs: tokens of a row that are given.
+      targets: tokens of a row that are learnt.
+      count: of rows that are drawn, 1 or more.
+      counted: rows that the statistics are of; 0 for none.
+      folder: of the user's own text, for the `folder_…` tasks.
+      modules: the user's own Python, which registers tasks.
+
+    Returns:
+      The sample.
+
+    Raises:
+      ValueError: no such task or architecture, or lengths that do not fit the objective.
+    """
+    chosen = Architecture(architecture)
+    if count < 1 or targets < 1 or inputs < 0 or counted < 0:
+        raise ValueError(
+            f"count={count}, inputs={inputs}, targets={targets}, statistics={counted}; at least "
+            "1 row is drawn, a row learns at least 1 token, and no number is negative"
+        )
+    if task.startswith("folder_") and folder is None:
+        raise ValueError(f"{task} reads your own text; say where: --folder DIR")
+    preparation = prepare([task], Data(folder=folder), modules)
+    try:
+        recipe = preparation.wait()[task]
+    finally:
+        preparation.close()
+    rows = Rows(recipe, inputs, targets, chosen.kind, seed=0, stage=0)
+    words, names = rows.vocabulary, rows.objectives
+    batch = rows.batch(0, max(count, counted))
+    drawn = [read(batch, number, words, chosen, names) for number in range(count)]
+    first = jax.tree.map(lambda array: array[:counted], batch)
+    found = statistics(first, words, names) if counted else []
+    return Sample(task, architecture, inputs, targets, drawn, found, rows.warnings)

@@ -1,0 +1,91 @@
+"""What is handed on about experiments, and what comes back."""
+
+from pathlib import Path
+
+import pytest
+
+from archlab import commands, config, experiments, run
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    calls = []
+    monkeypatch.setattr(run, "train", lambda *given, **named: calls.append((*given, named)))
+    return calls
+
+
+def test_list_names_everything(capsys):
+    assert commands.main(["list"]) == 0
+    said = capsys.readouterr().out
+    home = experiments.home()
+    for path in [*home.glob("experiments/*.gin"), *home.glob("gin/*/*.gin")]:
+        assert path.stem in said
+    assert "python_stdlib_span_corruption" in said
+
+
+def test_train_hands_the_experiment_on(calls):
+    said = ["--set", "Size.layers=6", "--set", "Run.seed=3", "--module", "a", "--module", "b.py"]
+    assert commands.main(["train", "quickstart", *said, "--resume-from", "40"]) == 0
+    (given,) = calls
+    settings, out, name, text, modules, step, named = given
+    read = config.read("quickstart", ["Size.layers=6", "Run.seed=3"])
+    assert (settings, text) == (read.run, read.gin_text)
+    assert (settings.size.layers, settings.seed) == (6, 3)
+    assert (out, name, modules, step) == (Path("runs/quickstart"), "quickstart", ("a", "b.py"), 40)
+    assert named == {}
+
+
+def test_train_writes_where_it_is_told(calls, tmp_path):
+    assert commands.main(["train", "quickstart", "--out", str(tmp_path)]) == 0
+    assert calls[0][1] == tmp_path
+
+
+def raising(error):
+    def train(*given):
+        raise error
+
+    return train
+
+
+def test_an_error_in_training_is_one_line_with_its_place(monkeypatch, fails):
+    late = ValueError("no task 'python_stdlib_prefix_lm'\n  in the registry")
+    monkeypatch.setattr(run, "train", raising(late))
+    line = fails("train", "quickstart")
+    assert "experiments/quickstart.gin:" in line
+    assert line.endswith("no task 'python_stdlib_prefix_lm' in the registry")
+
+
+def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):
+    monkeypatch.setattr(run, "train", raising(KeyboardInterrupt()))
+    assert commands.main(["train", "quickstart"]) == 130
+    assert "runs/quickstart" in capsys.readouterr().err
+
+
+def test_config_counts(capsys):
+    assert commands.main(["config", "t5_xxl_then_lm"]) == 0
+    said = capsys.readouterr().out
+    assert "parameters  11,135,332,352" in said
+    stages = [line.split() for line in said.splitlines() if line.startswith("c4_")]
+    total = next(line.split() for line in said.splitlines() if line.startswith("total"))
+    for column in (1, 2):
+        numbers = [int(line[column].replace(",", "")) for line in [*stages, total]]
+        assert numbers[0] + numbers[1] == numbers[2]
+    assert "Size.layers = 24" in said
+
+
+def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, fails):
+    text = (experiments.home() / "experiments" / "quickstart.gin").read_text()
+    kept = [one for one in text.splitlines() if one.startswith(("include", "Run.precision"))]
+    path = tmp_path / "mine.gin"
+    named = [one for one in kept if "gin/stage" not in one] + ["Run.stages = 'my_two'"]
+    path.write_text("\n".join(named))
+    module = tmp_path / "my_two_stages.py"
+    module.write_text(
+        "from archlab import stages\n"
+        "both = [stages.Stage(name, steps=3, targets=8) for name in ('one', 'two')]\n"
+        "stages.register('my_two', both)\n"
+    )
+    assert "my_two" in fails("train", str(path), "--out", str(tmp_path / "run"))
+    assert commands.main(["config", str(path), "--module", str(module)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said[-3:]] == [["one", "3"], ["two", "3"], ["total", "6"]]

@@ -1,0 +1,82 @@
+"""What a mistake on the command line says."""
+
+import pytest
+
+from archlab import commands, experiments, run
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["trian", "quickstart"], "there is no command 'trian', did you mean 'train'?"),
+        (["shwo", "x"], "did you mean 'show'?"),
+        (["reprot"], "did you mean 'report'?"),
+        (["confg"], "did you mean 'config'?"),
+        (["lst"], "did you mean 'list'?"),
+        (["genrate"], "did you mean 'generate'?"),
+        (["--hepl"], "did you mean '--help'?"),
+        (["train", "quickstart", "--ot", "x"], "archlab train has no --ot, did you mean '--out'?"),
+        (["train", "quickstart", "--sett", "x"], "did you mean '--set'?"),
+        (["train", "quickstart", "--modul", "x"], "did you mean '--module'?"),
+        (["train", "quickstart", "--resume", "3"], "did you mean '--resume-from'?"),
+        (["train", "quickstart", "--debg"], "did you mean '--debug'?"),
+        (["show", "x", "--architecure", "y"], "did you mean '--architecture'?"),
+        (["show", "x", "--input", "3"], "did you mean '--inputs'?"),
+        (["generate", "x", "--promt", "y"], "did you mean '--prompt'?"),
+        (["generate", "x", "--temprature", "1"], "did you mean '--temperature'?"),
+        (["train"], "missing argument 'EXPERIMENT'; see archlab train --help"),
+        (["generate", "x"], "missing option '--prompt'"),
+        (["generate", "x", "--prompt", "a", "--tokens", "many"], "'--tokens'"),
+        (["train", "quickstart", "twice"], "extra argument"),
+        (["train", "quikstart"], "no experiment 'quikstart', did you mean 'quickstart'?"),
+        (["config", "experiments/smoke_encodr.gin"], "did you mean 'smoke_encoder'?"),
+        (["config", "quickstart", "--set", "Size.layer=6"], "did you mean 'layers'?"),
+        (["train", "quickstart", "--set", "Size.layers"], "write it as Key=value"),
+        (["show", "python_stdlib_causal_lm", "--architecture", "encodr"], "is not one of"),
+        (["show", "python_stdlib_causal_lm", "--count", "0"], "count=0"),
+        (["generate", "nowhere", "--prompt", "a"], "nowhere is not a run"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_is_one_line(fails, arguments, said):
+    assert said in fails(*arguments)
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("Size.layer = 6", ":6: Size has no 'layer', did you mean 'layers'?"),
+        ("import os", ":6: 'import os': gin files import nothing"),
+        ("Run.seed = [1", "Expected ',' or ']'"),
+        ("Size.layers = 3", ":6: Size.layers is bound already, in gin/size/small.gin:3"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line(fails, tmp_path, line, said):
+    path = tmp_path / "mine.gin"
+    text = (experiments.home() / "experiments" / "quickstart.gin").read_text()
+    includes = [one for one in text.splitlines() if one.startswith("include")]
+    path.write_text("\n".join([*includes, line, *text.splitlines()[9:]]))
+    assert str(path) in fails("config", str(path))
+    assert said in fails("train", str(path))
+
+
+def raising(error):
+    def train(*given):
+        raise error
+
+    return train
+
+
+def test_debug_shows_where_it_comes_from(monkeypatch, capsys):
+    monkeypatch.setattr(run, "train", raising(ValueError("late")))
+    assert commands.main(["train", "quickstart", "--debug"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said and "test_line.py" in said
+    assert said.endswith("archlab: error: late\n")
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch):
+    monkeypatch.setattr(run, "train", raising(AssertionError("ours")))
+    with pytest.raises(AssertionError, match="ours"):
+        commands.main(["train", "quickstart"])
