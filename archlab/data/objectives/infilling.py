@@ -102,7 +102,7 @@ class Infilling(Objective):
 def _edges(
     text: Text, body_S: np.ndarray, share_SC: np.ndarray, vocabulary: Vocabulary
 ) -> np.ndarray:
-    """Where prefix, middle and suffix of each piece begin in the text, and where the suffix ends."""
+    """Where prefix, middle and suffix of each piece begin in the text, and the suffix ends."""
     at_SC = (share_SC * (body_S + 1)[:, None]).astype(int)
     if not vocabulary.path:
         is_inside_T = (text.tokens_T - FIRST) & CONTINUES == CONTINUED
