@@ -75,7 +75,7 @@ def random(length: int, rows: int = 1, seed: int = 0, ends: int = 3) -> Text:
     draw = np.random.default_rng([seed, length, rows])
     found = []
     for _ in range(rows):
-        tokens = draw.integers(3, V.text, length)
+        tokens = draw.integers(0, V.text, length)
         edges = np.unique([*draw.integers(1, length + 1, ends), length])
         tokens[edges - 1] = V.end
         found.append([piece.tolist() for piece in np.split(tokens, edges)[:-1]])

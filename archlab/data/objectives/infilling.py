@@ -8,7 +8,7 @@ import numpy as np
 from archlab.data.chance import Chance
 from archlab.data.examples import Examples, Text, places
 from archlab.data.objectives.objective import Objective
-from archlab.data.row import DECODER, Row
+from archlab.data.row import DECODER, PAIR, Row
 from archlab.data.vocabulary import FIRST, Vocabulary
 
 ORDERS = ("psm", "spm", "both")
@@ -69,7 +69,10 @@ class Infilling(Objective):
 
     def refusal(self, kind: str) -> str:
         """Args: kind: of the row. Returns: why it does not fit."""
-        return "" if kind == DECODER else "it says a text in another order; use span_corruption"
+        if kind == DECODER:
+            return ""
+        instead = "span_corruption" if kind == PAIR else "masked_lm"
+        return f"it says a text in another order; use {instead}"
 
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
         """Args: row: to fill, vocabulary: of the text. Returns: tokens that a row takes."""

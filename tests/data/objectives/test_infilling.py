@@ -195,8 +195,8 @@ def test_what_cannot_be_spelled_is_cut_between_tokens(model):
 
 def test_what_does_not_fit_is_refused():
     how = Infilling()
-    for kind in (PAIR, ENCODER):
-        with pytest.raises(ValueError, match=f"fit an {kind}: .*; use span_corruption$"):
+    for kind, instead in [(PAIR, "span_corruption"), (ENCODER, "masked_lm")]:
+        with pytest.raises(ValueError, match=f"fit an {kind}: .*; use {instead}$"):
             how.check("it", Row(8, 8, kind), V)
     assert how.check("it", Row(8, 8, DECODER), V) == []
     assert how.raw(Row(8, 7, DECODER), V) == 15 and how.sentinels(row_of(), V) == 3
