@@ -20,7 +20,7 @@ from grain.experimental import index_shuffle
 
 from archlab.data.chance import hashed
 
-SHORT, LONGEST = 2**12, 2**17  # rows until an order repeats: fewer where they do, or else so many
+SHORT, LONGEST = 2**14, 2**17  # rows until an order repeats: fewer where they do, or else so many
 SLOTS = 32  # rows, at most, that share a chunk
 ROUNDS = 4  # grain's own advice: the fewest that look random
 

@@ -9,20 +9,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archlab.batch import abstract
-from archlab.data.objectives import Example
+from archlab.data.examples import Examples
 from archlab.data.packing import pack
-from archlab.data.rows import DECODER, ENCODER, PAIR, Row
+from archlab.data.row import DECODER, ENCODER, PAIR, Row
 
 INPUTS, TARGETS = 9, 8
 ROW = Row(INPUTS, TARGETS, DECODER)
 IDS = st.integers(0, 300)  # 0 too: an id of padding within a text ends nothing
+IN_PLACE = "decoder, in place"  # masked next-token prediction: all in view, read one late
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One example, by itself."""
+
+    inputs: list[int]
+    targets: list[int]
+    weights: list[float]
 
 
 def example(inputs, targets, weights=None):
-    weights = np.ones(len(targets)) if weights is None else weights
-    return Example(
-        np.asarray(inputs, np.int32), np.asarray(targets, np.int32), np.asarray(weights, np.float32)
+    return Example(inputs, targets, [1.0] * len(targets) if weights is None else weights)
+
+
+def flat(rows, is_in_place=False, is_joined=False, is_weighted=True):
+    """Examples of rows as objectives make them."""
+    found = [(number, one) for number, row in enumerate(rows) for one in row]
+
+    def tokens(lists, kind=np.int32):
+        return np.asarray([one for ones in lists for one in ones], kind)
+
+    given_S, learnt_S = (
+        np.asarray([len(getattr(one, side)) for _, one in found], np.int64)
+        for side in ("inputs", "targets")
     )
+    sides = joined_T = None
+    if is_joined:
+        joined_T = tokens([*one.inputs, *one.targets] for _, one in found)
+    else:
+        sides = tokens(one.inputs for _, one in found), tokens(one.targets for _, one in found)
+    counted = tokens((one.weights for _, one in found), np.float32) if is_weighted else None
+    row_S = np.asarray([number for number, _ in found], np.int64)
+    return Examples(row_S, given_S, learnt_S, joined_T, sides, counted, is_in_place)
 
 
 @st.composite
@@ -34,9 +62,10 @@ def rows_of(draw, kind):
         for _ in range(draw(st.integers(0, 4))):
             right = draw(st.lists(IDS, min_size=1, max_size=6))
             left = draw(st.lists(IDS, max_size=5))
-            left = right[::-1] if kind == ENCODER else left
+            left = right[::-1] if kind in (ENCODER, IN_PLACE) else left
             inputs, targets = inputs + len(left), targets + len(right)
-            used = {PAIR: max(inputs - INPUTS, targets - TARGETS), ENCODER: targets - 17}
+            used = {PAIR: max(inputs - INPUTS, targets - TARGETS)}
+            used |= dict.fromkeys([ENCODER, IN_PLACE], targets - 17)
             if used.get(kind, inputs + targets - 17) > 0:
                 break
             weights = [draw(st.sampled_from([0.0, 0.5, 1.0])) for _ in right]
@@ -45,7 +74,7 @@ def rows_of(draw, kind):
     return made
 
 
-def slowly(rows, kind):
+def slowly(rows, kind, begin):
     """The same, one position after another, by the words of `Stream` and `Batch`."""
     last = TARGETS if kind == PAIR else INPUTS + TARGETS
     memory = INPUTS if kind == PAIR else last
@@ -63,20 +92,20 @@ def slowly(rows, kind):
     for row, examples in enumerate(rows):
         left = right = 0
         for one in examples:
-            given_, learnt = one.inputs.tolist(), one.targets.tolist()
-            if kind != DECODER:
+            given_, learnt = one.inputs, one.targets
+            if kind in (ENCODER, PAIR):
                 for place, token in enumerate(given_):
                     end = left + len(given_)
                     put("e", row, left, place, token, end, end)
-            whole = learnt if kind == PAIR else given_ + learnt
-            if kind == ENCODER:
-                whole = learnt
+            whole = given_ + learnt if kind == DECODER else learnt
             before = len(whole) - len(learnt)
             for place, token in enumerate(whole):
                 at = right + place
                 if kind != ENCODER:
-                    read = whole[place - 1] if place else 0
+                    said = given_ if kind == IN_PLACE else whole
+                    read = said[place - 1] if place else begin
                     split = right + before + 1 if before else right
+                    split = right + len(whole) if kind == IN_PLACE else split
                     put("d", row, right, place, read, split, right + len(whole))
                 if kind == PAIR:
                     out["memory_start"][row, at] = left
@@ -88,7 +117,7 @@ def slowly(rows, kind):
     return out
 
 
-def flat(batch):
+def arrays(batch):
     """The arrays of a batch under the loop's names; what is not there is left out."""
     out = {name: getattr(batch, f"{name}_BL") for name in ("target", "weight")}
     for stack, stream in (("e", batch.encoder), ("d", batch.decoder)):
@@ -102,26 +131,63 @@ def flat(batch):
     return out
 
 
-@pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER])
-@given(data=st.data())
-def test_equals_the_slow_loop(kind, data):
+@pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
+@given(data=st.data(), begin=st.sampled_from([0, 0, 7]), is_joined=st.booleans())
+def test_equals_the_slow_loop(kind, data, begin, is_joined):
     rows = data.draw(rows_of(kind))
+    own = DECODER if kind == IN_PLACE else kind
     numbers = np.arange(len(rows), dtype=np.int32)
-    batch = pack(rows, numbers, Row(INPUTS, TARGETS, kind))
-    wanted, found = slowly(rows, kind), flat(batch)
-    there = {DECODER: "d", ENCODER: "e", PAIR: "edm"}[kind]
-    assert {name[0] for name in found} - {"t", "w"} == set(there)
+    is_in_place = kind in (ENCODER, IN_PLACE)
+    examples = flat(rows, is_in_place, is_joined and not is_in_place)
+    batch = pack(examples, numbers, Row(INPUTS, TARGETS, own), begin)
+    wanted, found = slowly(rows, kind, begin), arrays(batch)
+    assert {name[0] for name in found} - {"t", "w"} == {*{PAIR: "edm", ENCODER: "e"}.get(kind, "d")}
     for name, array in found.items():
         np.testing.assert_array_equal(array, wanted[name], err_msg=name)
     np.testing.assert_array_equal(batch.objective_B, numbers)
     shapes = jax.tree.map(lambda one: (one.shape, one.dtype), batch)
     assert shapes == jax.tree.map(
-        lambda one: (one.shape, one.dtype), abstract(kind, len(rows), INPUTS, TARGETS)
+        lambda one: (one.shape, one.dtype), abstract(own, len(rows), INPUTS, TARGETS)
     )
 
 
+@pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
+@given(data=st.data())
+def test_every_target_counts_unless_it_is_said(kind, data):
+    rows = data.draw(rows_of(kind))
+    ones = [[example(one.inputs, one.targets) for one in row] for row in rows]
+    own = Row(INPUTS, TARGETS, DECODER if kind == IN_PLACE else kind)
+    numbers, is_in_place = np.zeros(len(rows), np.int32), kind in (ENCODER, IN_PLACE)
+    said, unsaid = (
+        pack(flat(ones, is_in_place, is_weighted=is_weighted), numbers, own)
+        for is_weighted in (True, False)
+    )
+    assert jax.tree.all(jax.tree.map(np.array_equal, said, unsaid))
+
+
+@pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
+@given(data=st.data(), cut=st.integers(0, 3))
+def test_a_row_is_packed_alone_as_among_others(kind, data, cut):
+    rows = data.draw(rows_of(kind))
+    own = Row(INPUTS, TARGETS, DECODER if kind == IN_PLACE else kind)
+
+    def packed(low, high):
+        is_in_place = kind in (ENCODER, IN_PLACE)
+        return pack(flat(rows[low:high], is_in_place), np.arange(low, high, dtype=np.int32), own)
+
+    whole = packed(0, len(rows))
+    for low, high in [(0, cut), (cut, len(rows))]:
+        if low < high <= len(rows):
+            part = jax.tree.map(lambda array, low=low, high=high: array[low:high], whole)
+            assert jax.tree.all(jax.tree.map(np.array_equal, packed(low, high), part))
+
+
+def packed(examples, row, **settings):
+    return pack(flat([examples], **settings), np.zeros(1, np.int32), row)
+
+
 def test_the_example_of_the_docstring():
-    batch = pack([[example([5, 6], [7, 1])]], np.zeros(1, np.int32), Row(2, 3, DECODER))
+    batch = packed([example([5, 6], [7, 1])], Row(2, 3, DECODER))
     stream = batch.decoder
     assert stream.tokens_BL.tolist() == [[0, 5, 6, 7, 0]]
     assert stream.split_BL.tolist() == [[3, 3, 3, 3, 0]]
@@ -131,8 +197,9 @@ def test_the_example_of_the_docstring():
 
 
 def test_the_example_of_the_batch():
-    examples = [example([21, 22], [23, 24]), example([], [25, 26])]
-    stream = pack([examples], np.zeros(1, np.int32), Row(4, 3, DECODER)).decoder
+    stream = packed(
+        [example([21, 22], [23, 24]), example([], [25, 26])], Row(4, 3, DECODER)
+    ).decoder
     assert stream.tokens_BL.tolist() == [[0, 21, 22, 23, 0, 25, 0]]
     assert stream.position_BL.tolist() == [[0, 1, 2, 3, 0, 1, 0]]
     assert stream.start_BL.tolist() == [[0, 0, 0, 0, 4, 4, 0]]
@@ -140,25 +207,38 @@ def test_the_example_of_the_batch():
     assert stream.end_BL.tolist() == [[4, 4, 4, 4, 6, 6, 0]]
 
 
+def test_a_decoder_names_masked_tokens_one_late_with_all_in_view():
+    batch = packed([example([5, 9, 7], [5, 6, 7], [0, 1, 0])], Row(2, 2, DECODER), is_in_place=True)
+    assert batch.decoder.tokens_BL.tolist() == [[0, 5, 9, 0]]  # so that it predicts 6 reading 5
+    assert batch.decoder.split_BL.tolist() == batch.decoder.end_BL.tolist() == [[3, 3, 3, 0]]
+    assert batch.target_BL.tolist() == [[5, 6, 7, 0]]
+    assert batch.weight_BL.tolist() == [[0, 1, 0, 0]]
+
+
 def test_empty_inputs_give_an_empty_memory():
-    examples = [example([5, 6], [7]), example([], [8, 1]), example([9], [1])]
-    batch = pack([examples], np.zeros(1, np.int32), Row(4, 5, PAIR))
+    batch = packed([example([5, 6], [7]), example([], [8, 1]), example([9], [1])], Row(4, 5, PAIR))
     assert batch.memory_start_BL.tolist() == [[0, 2, 2, 2, 0]]
     assert batch.memory_end_BL.tolist() == [[2, 2, 2, 3, 0]]
 
 
 @pytest.mark.parametrize(
-    ("kind", "inputs", "targets"),
-    [(DECODER, 10, 8), (PAIR, 10, 1), (PAIR, 1, 9), (ENCODER, 18, 18)],
+    ("kind", "inputs", "targets", "holds"),
+    [(DECODER, 10, 8, 18), (PAIR, 10, 1, 10), (PAIR, 1, 9, 9), (ENCODER, 18, 18, 18)],
 )
-def test_what_does_not_fit_is_refused(kind, inputs, targets):
-    fits = example([5], [6])
-    long = example([5] * inputs, [6] * targets)
-    with pytest.raises(ValueError, match=r"row 1 holds \d+ tokens or more and has room for \d+"):
-        pack([[fits], [long]], np.zeros(2, np.int32), Row(INPUTS, TARGETS, kind))
+def test_what_does_not_fit_is_refused(kind, inputs, targets, holds):
+    rows = [[example([5], [6])], [example([5] * inputs, [6] * targets)], []]
+    room = {DECODER: 17, ENCODER: 17, PAIR: 9 if inputs > 9 else 8}[kind]
+    with pytest.raises(ValueError, match=f"^row 1 holds {holds} tokens and has room for {room}$"):
+        pack(flat(rows, kind == ENCODER), np.zeros(3, np.int32), Row(INPUTS, TARGETS, kind))
 
 
 def test_inputs_without_targets_end_where_their_segment_ends():
-    stream = pack([[example([5, 6], []), example([], [7])]], np.zeros(1, np.int32), ROW).decoder
+    stream = packed([example([5, 6], []), example([], [7])], ROW).decoder
     assert stream.split_BL[0, :4].tolist() == [2, 2, 2, 0]
     assert stream.end_BL[0, :4].tolist() == [2, 2, 3, 0]
+
+
+def test_rows_without_examples_are_padding():
+    for kind in (DECODER, PAIR, ENCODER):
+        batch = pack(flat([[], []], kind == ENCODER), np.zeros(2, np.int32), Row(3, 2, kind))
+        assert all(not leaf.any() for leaf in jax.tree.leaves(batch))
