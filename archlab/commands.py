@@ -1,4 +1,4 @@
-"""The commands: train, report, show, list, config, generate.
+"""The commands: train, report, show, list, config, generate, cache.
 
 Each verb imports what it needs when it runs, so that `archlab --help` imports neither JAX nor
 TensorFlow. Whatever a user gets wrong is said in one line, and the exit status is 2.
@@ -31,6 +31,9 @@ app = typer.Typer(
     """,
 )
 
+Experiment = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Take this in place of what is said there."),
@@ -86,9 +89,7 @@ def _usage(error: typer.TyperException) -> str:
 
 @app.command()
 def train(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     out: Annotated[
         Path | None, typer.Option(help="The run directory.", show_default="runs/EXPERIMENT")
     ] = None,
@@ -210,9 +211,7 @@ def list_() -> None:
 
 @app.command()
 def config(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
@@ -267,14 +266,34 @@ def generate(
 
     read = trained.load(run, step)
     words = read.vocabulary
-    ids = evaluation.generate(
-        read.model,
-        read.weights,
-        words.encode(prompt),
-        tokens,
-        words.end,
-        words.size,
-        temperature,
-        seed,
-    )
+    limits = (tokens, words.end, words.size, temperature, seed)
+    ids = evaluation.generate(read.model, read.weights, words.encode(prompt), *limits)
     print(prompt + words.decode(ids))
+
+
+@app.command()
+def cache(
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Tasks or mixtures.")],
+    out: Annotated[str, typer.Option(help="Folder or bucket; training finds it by Data.cache.")],
+    workers: Annotated[int, typer.Option(help="Processes that encode.")] = 1,
+    runner: Annotated[str, typer.Option(help="Apache Beam's, in their place.")] = "",
+    options: Annotated[list[str], typer.Option("--beam-options", help="Of the runner.")] = [],  # noqa: B006
+    shards: Annotated[int | None, typer.Option(help="Of a store.", show_default="by size")] = None,
+    folder: Annotated[str | None, typer.Option(help="Your own text, for folder_...")] = None,
+    vocabulary: Annotated[str, typer.Option(help="A SentencePiece model.")] = "",
+    tfds: Annotated[str | None, typer.Option(help="Where TensorFlow Datasets are.")] = None,
+    modules: Modules = [],  # noqa: B006
+) -> None:
+    """Encodes text ahead of training, and goes on where it was stopped.
+
+    \b
+    archlab cache python_stdlib_prefix_lm --out stores --workers 2
+    archlab train quickstart --set Data.cache=stores
+    """
+    from rich.console import Console
+
+    from archlab import cache as ahead
+
+    data = ahead.Data(folder=folder, vocabulary=vocabulary, tfds=tfds, cache=out)
+    work = ahead.Work(workers, runner, tuple(options), shards)
+    ahead.cache(tasks, data, tuple(modules), work, Console(highlight=False, soft_wrap=True))
