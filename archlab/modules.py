@@ -35,3 +35,20 @@ def load(module: str) -> None:
             raise
     except Exception as error:  # whatever a user's file raises is the user's to mend
         raise ValueError(f"--module {module}: {type(error).__name__}: {error}") from error
+
+
+def files(module: str) -> list[Path]:
+    """Finds the files of a module, without running it.
+
+    Args:
+      module: see `load`.
+
+    Returns:
+      Its own file, or all files of a package; those that it imports from elsewhere are not looked
+      for. None where it is not found.
+    """
+    path = Path(module if module.endswith(".py") else module.replace(".", "/"))
+    if path.is_dir():
+        return sorted(path.rglob("*.py"))
+    path = path.with_suffix(".py")
+    return [path] if path.is_file() else []

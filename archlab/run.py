@@ -98,7 +98,7 @@ def train(
             )
         if position.step < program.stage.total_steps:
             program.learn  # noqa: B018 - compiled while another process prepares the text
-        recipes = preparation.wait()
+        recipes = preparation.wait(lambda report: progress.say(str(report)))
         _check_text(run, out, recipes)
         for each in programs:
             each.rows(recipes[each.stage.mixture], "train")

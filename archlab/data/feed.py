@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from archlab.data import roads
+from archlab.data import jobs, roads
 from archlab.data.streamed import WINDOW
 
 PROBE = 64  # examples that are read twice, to see whether they are the same
@@ -58,7 +58,7 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
     out = sys.stdout.buffer
     try:
-        roads.registered(request)
+        jobs.register(request)
 
         def begun() -> Iterator[dict]:
             return roads.stream(

@@ -16,7 +16,7 @@ from archlab.data import bins
 from archlab.data.chance import hashed
 from archlab.data.examples import Examples
 from archlab.data.order import shuffled
-from archlab.data.recipes import QUIET
+from archlab.data.recipes import quiet
 from archlab.data.row import Row
 
 WINDOW = 1024  # examples that are packed together
@@ -114,7 +114,7 @@ class Streamed:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=QUIET(),
+            env=quiet(),
         )
         self._process.stdin.write((json.dumps(self._request) + "\n").encode())
         self._process.stdin.flush()

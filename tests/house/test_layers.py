@@ -18,22 +18,23 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  architecture axes batch directory modules progress record size spelling stages commands/app
-   data/chance data/examples data/recognition data/row data/sources data/store data/vocabulary
-   model/attention model/position report/ink train/loss
-1  bindings experiments ledger mesh data/bins data/order data/packing data/prefetch model/layers
-   model/visibility report/history show/statistics data/objectives/masks
-   data/objectives/objective
-2  data/readers model/transformer report/figures show/row train/optimizer
-   data/objectives/denoising data/objectives/infilling data/objectives/language
-   data/objectives/masking
-3  evaluation/generate report/page train/step data/objectives/table
-4  data/recipes train/checkpoint train/meter
-5  settings data/corpora data/streamed train/loop
-6  config data/pipeline data/tasks
-7  program data/build data/roads evaluation/validation show/sample
-8  run trained data/feed show/page show/picture
-9  commands/experiments commands/runs commands/tasks
-10 commands/line
+   data/chance data/examples data/huggingface data/pieces data/places data/recognition
+   data/reports data/row data/sources model/attention model/position report/ink train/loss
+1  bindings experiments ledger mesh commands/vocabularies data/bins data/order data/packing
+   data/prefetch data/shards data/tokenizers model/layers model/visibility report/history
+2  data/plan data/store data/vocabulary model/transformer report/figures train/optimizer
+3  data/features data/writer evaluation/generate report/page show/row show/statistics train/step
+   data/objectives/masks data/objectives/objective
+4  data/readers train/checkpoint train/meter data/objectives/denoising data/objectives/infilling
+   data/objectives/language data/objectives/masking
+5  train/loop data/objectives/table
+6  data/recipes
+7  cache settings data/corpora data/streamed
+8  config data/pipeline data/tasks
+9  program data/documents data/roads evaluation/validation show/sample
+10 run trained data/jobs show/page show/picture
+11 commands/experiments commands/runs commands/tasks data/beam data/feed
+12 commands/line data/build
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
