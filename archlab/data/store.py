@@ -211,25 +211,22 @@ class Store:
                 column += high - low
                 shard, low = (shard + 1) % len(sizes), 0
 
-    def windows(self, start_B: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads windows of the text, read in a circle.
+    def pieces(self, start_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:
+        """Reads pieces of any lengths.
 
         Args:
-          start_B: int64, first token of each, from 0; beyond the end it begins anew.
-          length: tokens of each, 1 or more.
+          start_S: int64, of the first token of each.
+          length_S: int64, how many of each; no piece passes the end of the text.
 
         Returns:
-          int32 tokens_BL, and int64 lengths of the pieces of documents in them, row after row.
+          int32 tokens of all pieces, one after another.
         """
-        found = [self.chunk(int(start), length) for start in start_B]
-        tokens_BL = np.stack([tokens for tokens, _ in found])
-        lengths = [
-            np.diff(ends, prepend=0, append=length)
-            if not len(ends) or ends[-1] < length
-            else np.diff(ends, prepend=0)
-            for _, ends in found
-        ]
-        return tokens_BL, np.concatenate(lengths)
+        tokens_T = np.empty(int(np.sum(length_S)), np.int32)
+        edge_S = np.cumsum(length_S) - length_S
+        at = zip(edge_S.tolist(), start_S.tolist(), length_S.tolist(), strict=True)
+        for edge, start, length in at:
+            self._fill(tokens_T[None, edge : edge + length], np.asarray([start]))
+        return tokens_T
 
     @functools.cached_property
     def _edges(self) -> np.ndarray:

@@ -4,8 +4,8 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This file, `corpora` and `features` import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
-one process that does so while a model trains.
+This file, `corpora` and `features` import SeqIO and TensorFlow, and so do those that know them; the
+process that trains knows none.
 """
 
 import dataclasses

@@ -4,6 +4,7 @@ T5's objective, the alternatives that its authors tried, and UL2's denoisers.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -162,7 +163,7 @@ class Denoising(Objective):
                 f"hides a single span, {noise} of {raw} tokens, which is always the end: it is a "
                 "prefix LM with a fixed split; roll the mask, or take longer rows"
             )
-        if self.mean > noise:
+        if noise < self.mean < math.inf:
             said.append(f"its mean span of {self.mean:g} is longer than all its noise, {noise}")
         return said
 
