@@ -254,17 +254,17 @@ def generate(
     print(prompt + words.decode(ids))
 
 
-vocabulary = typer.Typer(
+vocabulary_app = typer.Typer(
     help="""Makes vocabularies.
 
     \b
     archlab vocabulary train python_stdlib --size 8000 --out python.model
     """,
 )
-app.add_typer(vocabulary, name="vocabulary")
+app.add_typer(vocabulary_app, name="vocabulary")
 
 
-@vocabulary.command(name="train")
+@vocabulary_app.command(name="train")
 def train_vocabulary(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="python_stdlib, or folder.")],
     out: Annotated[Path, typer.Option(metavar="FILE.model", help="Where to write.")],

@@ -33,7 +33,7 @@ def drop() -> None:
         (["train"], "lab train: missing argument 'name'; see lab train --help"),
         (["train", "a", "--step", "2"], "lab train has no --step, did you mean '--steps'?"),
         (["train", "a", "--quite"], "lab train has no --quite, did you mean '--quiet'?"),
-        (["box", "lift", "--x"], "lab box lift has no --x"),
+        (["box", "lift", "--x"], "lab box lift has no --x; there are --quiet"),
     ],
 )
 def test_it_is_one_line(words, said):

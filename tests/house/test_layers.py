@@ -18,29 +18,32 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  architecture axes batch directory modules progress record size spelling stages
-   data/order data/sources data/store data/vocabulary model/attention model/position report/ink
-   train/loss
-1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
+   data/huggingface data/order data/pieces data/sources data/store model/attention
+   model/position report/ink train/loss
+1  bindings experiments ledger mesh usage data/prefetch data/tokenizers model/layers
    model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
-3  settings data/packing data/tasks evaluation/generate report/page train/step
-4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
-6  run trained
-7  commands
+2  data/vocabulary model/transformer report/figures train/optimizer
+3  data/features data/objectives data/recipes evaluation/generate report/page train/step
+4  settings data/rows train/checkpoint train/meter
+5  config data/packing data/tasks train/loop
+6  data/build data/pipeline
+7  program show evaluation/validation
+8  run trained
+9  commands
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
     "gin": ("config",),
-    "seqio": ("data/tasks",),
-    "tensorflow": ("data/tasks",),
+    "seqio": ("data/features", "data/tasks"),
+    "tensorflow": ("data/features", "data/tasks"),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
     "grain": ("data/order",),
-    "sentencepiece": ("data/vocabulary",),
-    "typer": ("commands",),
+    "sentencepiece": ("data/pieces",),
+    "tokenizers": ("data/huggingface",),
+    "typer": ("commands", "usage"),
     "matplotlib": ("report/figures", "report/ink"),
     "jinja2": ("report/page",),
     "tensorboardX": ("record",),
