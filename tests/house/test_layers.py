@@ -33,7 +33,7 @@ LAYERS = """
 8  config data/pipeline data/tasks
 9  program data/documents data/roads evaluation/validation show/sample
 10 run trained data/jobs show/page show/picture
-11 commands commands/experiments commands/runs commands/tasks data/beam data/feed
+11 commands/experiments commands/runs commands/tasks data/beam data/feed
 12 commands/line data/build
 """
 
