@@ -55,17 +55,18 @@ class Chance:
         words = source.random_raw(self.rows * blocks * BLOCK).astype("<u8", copy=False)
         return words.view("<u4").reshape(self.rows, -1)[:, :many]
 
-    def shares(self, purpose: str, many: int) -> np.ndarray:
+    def shares(self, purpose: str, many: int, at: tuple = (...,)) -> np.ndarray:
         """Draws numbers from 0 up to, and without, 1.
 
         Args:
           purpose: see `words`.
           many: see `words`.
+          at: rows, and places in them, of the draws that are wanted; all unless given.
 
         Returns:
-          float64, rows × many, in steps of 2^-32.
+          float64, in steps of 2^-32: rows × many, or one for each place.
         """
-        return self.words(purpose, many) * 2.0**-32
+        return self.words(purpose, many)[at] * 2.0**-32
 
     def spread(self, purpose: str, group: int = 64) -> np.ndarray:
         """Draws one number for each row, so that neighbours are far apart.

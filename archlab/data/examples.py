@@ -9,6 +9,24 @@ import dataclasses
 import numpy as np
 
 
+def places(begin_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:
+    """Lists the places of stretches of a flat array, one stretch after another.
+
+    Example:
+      >>> places(np.asarray([7, 2]), np.asarray([3, 2])).tolist()
+      [7, 8, 9, 2, 3]
+
+    Args:
+      begin_S: int64, where each stretch begins.
+      length_S: int64, of each.
+
+    Returns:
+      int64.
+    """
+    before_S = np.cumsum(length_S) - length_S
+    return np.arange(np.sum(length_S)) + np.repeat(begin_S - before_S, length_S)
+
+
 @dataclasses.dataclass(frozen=True)
 class Text:
     """The text of several rows, cut into pieces where documents end.
@@ -32,20 +50,49 @@ class Text:
 
     @property
     def tokens_BL(self) -> np.ndarray:
-        """The same tokens, row by row, where rows take equally many."""
+        """The same tokens, row by row, where rows hold equally many."""
         return self.tokens_T.reshape(self.rows, -1)
+
+    @property
+    def used_B(self) -> np.ndarray:
+        """How many tokens each row holds."""
+        return np.bincount(self.row_S, self.length_S, self.rows).astype(int)
 
     @property
     def begin_S(self) -> np.ndarray:
         """Where each piece begins in `tokens_T`."""
         return np.cumsum(self.length_S) - self.length_S
 
+    @property
+    def place_S(self) -> np.ndarray:
+        """Where each piece begins in its row."""
+        return self.begin_S - self.begin_S[self._first_S]
+
+    @property
+    def number_S(self) -> np.ndarray:
+        """How many pieces of its row come before each."""
+        return np.arange(len(self.row_S)) - self._first_S
+
+    @property
+    def _first_S(self) -> np.ndarray:
+        """The first piece of the row that each is in."""
+        return np.searchsorted(self.row_S, self.row_S)
+
+    def spots(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds tokens in their rows.
+
+        Args:
+          at: places in `tokens_T`.
+
+        Returns:
+          int64 row of each, and int64 place in it.
+        """
+        piece = np.searchsorted(np.cumsum(self.length_S), at, side="right")
+        return self.row_S[piece], at - (self.begin_S - self.place_S)[piece]
+
     def joined(self) -> "Text":
         """The same text with one piece a row."""
-        rows = np.arange(self.rows)
-        return Text(
-            self.tokens_T, np.bincount(self.row_S, self.length_S).astype(int), rows, self.rows
-        )
+        return Text(self.tokens_T, self.used_B, np.arange(self.rows), self.rows)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from archlab.data.chance import Chance
-from archlab.data.examples import Examples, Text
+from archlab.data.examples import Examples, Text, even
 from archlab.data.objectives import masks
 from archlab.data.objectives.objective import Objective, longest
 from archlab.data.row import ENCODER, PAIR, Row
@@ -21,7 +21,7 @@ FORMS = ("sentinels", "dropped", "replaced", "masked", "shuffled")
 
 
 def hide(
-    tokens_BL: np.ndarray, is_hidden_BL: np.ndarray, is_read_BL: np.ndarray | bool, first: int
+    tokens_BL: np.ndarray, is_hidden_BL: np.ndarray, is_read_BL: np.ndarray, first: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Puts a sentinel in place of each hidden span.
 
@@ -34,7 +34,7 @@ def hide(
     Args:
       tokens_BL: int32.
       is_hidden_BL: bool.
-      is_read_BL: bool, how far each row is read; True for all of it.
+      is_read_BL: bool, what is read at all; the rest leaves no trace.
       first: id of the first span's sentinel; the next span has the next lower.
 
     Returns:
@@ -42,15 +42,20 @@ def hide(
 
     Source: `t5.data.preprocessors.noise_span_to_unique_sentinel`.
     """
-    begins_BL = is_hidden_BL.copy()
+    begins_BL = is_hidden_BL & is_read_BL
     begins_BL[:, 1:] &= ~is_hidden_BL[:, :-1]
-    begins_BL &= is_read_BL
-    kept_BL = (~is_hidden_BL & is_read_BL) | begins_BL
-    left = tokens_BL[kept_BL]
-    number_B = np.count_nonzero(begins_BL, axis=1)
-    number = np.arange(number_B.sum()) - np.repeat(np.cumsum(number_B) - number_B, number_B)
-    left[begins_BL[kept_BL]] = first - number
-    return left, np.count_nonzero(kept_BL, axis=1)
+    begin = np.flatnonzero(begins_BL)
+    row = begin // tokens_BL.shape[1]
+    marked_BL = tokens_BL.copy()
+    marked_BL.reshape(-1)[begin] = first - (np.arange(len(row)) - np.searchsorted(row, row))
+    return _left(marked_BL, begins_BL | (is_read_BL & ~is_hidden_BL))
+
+
+def _left(tokens_BL: np.ndarray, is_left_BL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Some of the tokens of all rows, one after another, and how many of each."""
+    place = np.flatnonzero(is_left_BL)
+    edges = np.searchsorted(place, np.arange(len(tokens_BL) + 1) * tokens_BL.shape[1])
+    return tokens_BL.reshape(-1).take(place), np.diff(edges)
 
 
 def span_lengths(length: int, rate: float = RATE, mean: float = MEAN) -> tuple[int, int]:
@@ -110,10 +115,11 @@ class Denoising(Objective):
     def __post_init__(self):
         if self.form not in FORMS:
             raise ValueError(f"form={self.form!r} is not one of {', '.join(FORMS)}")
-        if not 0 < self.rate < 1 or (self.mean and self.mean < 1):
+        if not 0 < self.rate < 1 or (self.mean and self.mean < 1) or not 0 <= self.replaced <= 1:
             raise ValueError(
-                f"rate={self.rate}, mean={self.mean}; the rate lies between 0 and 1, the mean is 1 "
-                "or more, or 0 to hide each token by itself"
+                f"rate={self.rate}, mean={self.mean}, replaced={self.replaced}; the rate lies "
+                "between 0 and 1, the mean is 1 or more, or 0 to hide each token by itself, and "
+                "what is replaced is a share from 0 to 1"
             )
 
     @property
@@ -137,14 +143,10 @@ class Denoising(Objective):
         spans *= self.form == "sentinels"
         return round(length - noise + spans) + modes + 1, round(noise + spans) + 1
 
-    @property
-    def _is_chance(self) -> bool:
-        return not self.is_in_place and (self.is_rolled or not self.mean)
-
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
         """Args: row: to fill, vocabulary: of the text. Returns: tokens that a row takes."""
         length = longest(row, self._sides)
-        return int(length * SLACK) if self._is_chance and not self.mean else length
+        return length if self.mean or self.is_in_place else int(length * SLACK)
 
     def sentinels(self, row: Row, vocabulary: Vocabulary) -> int:
         """Args: row: to fill, vocabulary: of the text. Returns: sentinels that a row takes."""
@@ -170,65 +172,49 @@ class Denoising(Objective):
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
         """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
         tokens_BL = text.tokens_BL
-        inputs, many_B, targets, said_B = self.corrupt(tokens_BL, chance, row, vocabulary)
-        given_S = many_B + 1 + bool(self.mode)
-        modes = [vocabulary.modes[self.mode]] if self.mode else []
-        inputs_M = _framed(inputs, many_B, modes, vocabulary.end)
-        targets_L = _framed(targets, said_B, [], vocabulary.end)
-        return Examples(np.arange(text.rows), given_S, said_B + 1, sides=(inputs_M, targets_L))
-
-    def corrupt(
-        self, tokens_BL: np.ndarray, chance: Chance, row: Row, vocabulary: Vocabulary
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Makes both sides of each row's text, without mode and end.
-
-        Args:
-          tokens_BL: int32.
-          chance: of the rows.
-          row: what there is room for.
-          vocabulary: with the sentinels.
-
-        Returns:
-          int32 inputs of all rows, one after another, and how many of each; the targets likewise.
-        """
-        rows, length = tokens_BL.shape
-        whole = (tokens_BL.reshape(-1), np.full(rows, length))
-        if self.form == "shuffled":
-            text = Text(whole[0], whole[1], np.arange(rows), rows)
-            return whole[0][masks.shuffled(text, chance, length)], whole[1], *whole
-        if self.mean:
-            is_hidden_BL = masks.spans(chance, length, self.rate, self.mean, self.is_rolled)
-        else:
-            is_hidden_BL = masks.tokens(chance, length, self.rate)
+        modes, end = [vocabulary.modes[self.mode]] if self.mode else [], [vocabulary.end]
         if self.is_in_place:
-            return self._shown(tokens_BL, is_hidden_BL, chance, vocabulary), whole[1], *whole
-        is_read_BL = self._fits(is_hidden_BL, row, vocabulary) if self._is_chance else True
-        if self.form == "dropped":
-            shown_BL, hidden_BL = ~is_hidden_BL & is_read_BL, is_hidden_BL & is_read_BL
-            many = (np.count_nonzero(one, axis=1) for one in (shown_BL, hidden_BL))
-            return tokens_BL[shown_BL], next(many), tokens_BL[hidden_BL], next(many)
-        first = vocabulary.sentinel(0)
-        return (
-            *hide(tokens_BL, is_hidden_BL, is_read_BL, first),
-            *hide(tokens_BL, ~is_hidden_BL, is_read_BL, first),
-        )
+            shown_BL = self._shown(text, chance, vocabulary)
+            return even(_framed(modes, shown_BL, end), _framed([], tokens_BL, end))
+        is_hidden_BL = self._hidden(chance, tokens_BL.shape[1])
+        is_read_BL = np.ones_like(is_hidden_BL)
+        if not self.mean:
+            is_read_BL = self._fits(is_hidden_BL, row, vocabulary)
+        # Mode and end are hidden from nobody; they are columns of the text.
+        sides, many = [], []
+        for before, is_absent_BL in ((modes, is_hidden_BL), ([], ~is_hidden_BL)):
+            framed_BL = _framed(before, tokens_BL, end)
+            is_absent_BL = _framed([False] * len(before), is_absent_BL, [False])
+            is_whole_BL = _framed([True] * len(before), is_read_BL, [True])
+            if self.form == "dropped":
+                left, many_B = _left(framed_BL, is_whole_BL & ~is_absent_BL)
+            else:
+                left, many_B = hide(framed_BL, is_absent_BL, is_whole_BL, vocabulary.sentinel(0))
+            sides.append(left)
+            many.append(many_B)
+        return Examples(np.arange(text.rows), *many, sides=(sides[0], sides[1]))
 
-    def _shown(
-        self,
-        tokens_BL: np.ndarray,
-        is_hidden_BL: np.ndarray,
-        chance: Chance,
-        vocabulary: Vocabulary,
-    ) -> np.ndarray:
-        """What stands in place of all tokens, one after another."""
+    def _hidden(self, chance: Chance, length: int) -> np.ndarray:
+        """Which tokens of each row are hidden."""
+        if self.mean:
+            return masks.spans(chance, length, self.rate, self.mean, self.is_rolled)
+        return masks.tokens(chance, length, self.rate)
+
+    def _shown(self, text: Text, chance: Chance, vocabulary: Vocabulary) -> np.ndarray:
+        """What stands in place of all tokens."""
+        tokens_BL = text.tokens_BL
+        length = tokens_BL.shape[1]
+        if self.form == "shuffled":
+            return text.tokens_T[masks.shuffled(text.joined(), chance, length)].reshape(-1, length)
+        is_hidden_BL = self._hidden(chance, length)
         shown_BL = np.where(is_hidden_BL, np.int32(vocabulary.sentinel(0)), tokens_BL)
         if self.form == "replaced":
-            is_other_BL = is_hidden_BL & masks.tokens(
-                chance, tokens_BL.shape[1], self.replaced, "other"
-            )
-            drawn_BL = chance.shares("token", tokens_BL.shape[1])
-            shown_BL[is_other_BL] = masks.ordinary(drawn_BL[is_other_BL], vocabulary)
-        return shown_BL.reshape(-1)
+            share_BL = chance.shares("shown", length)
+            is_other_BL = is_hidden_BL & (share_BL < self.replaced)
+            # A share that is below the bound is uniform below it, and so draws the token too.
+            other = share_BL[is_other_BL] / self.replaced
+            shown_BL[is_other_BL] = masks.ordinary(other, vocabulary)
+        return shown_BL
 
     def _fits(self, is_hidden_BL: np.ndarray, row: Row, vocabulary: Vocabulary) -> np.ndarray:
         """How far each row may be read, so that both sides of it fit."""
@@ -248,14 +234,9 @@ class Denoising(Objective):
         return is_fit_BL & (inputs_BL + targets_BL <= row.total)
 
 
-def _framed(token_T: np.ndarray, many_B: np.ndarray, before: list[int], after: int) -> np.ndarray:
-    """Puts ids before each row's tokens, and one after them."""
-    extent_B = many_B + len(before) + 1
-    end_B = np.cumsum(extent_B)
-    framed_T = np.empty(end_B[-1], np.int32)
-    is_text_T = np.ones(len(framed_T), bool)
-    for place, token in [*enumerate(before), (-1, after)]:
-        at_B = (end_B - extent_B if place >= 0 else end_B) + place
-        is_text_T[at_B], framed_T[at_B] = False, token
-    framed_T[is_text_T] = token_T
-    return framed_T
+def _framed(before: list, value_BL: np.ndarray, after: list) -> np.ndarray:
+    """Puts the same columns before and after each row."""
+    left, right = (
+        np.full((len(value_BL), len(column)), column, value_BL.dtype) for column in (before, after)
+    )
+    return np.concatenate([left, value_BL, right], axis=1)

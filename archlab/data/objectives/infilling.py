@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from archlab.data.chance import Chance
-from archlab.data.examples import Examples, Text
+from archlab.data.examples import Examples, Text, places
 from archlab.data.objectives.objective import Objective
 from archlab.data.row import DECODER, Row
 from archlab.data.vocabulary import FIRST, Vocabulary
@@ -15,6 +15,7 @@ ORDERS = ("psm", "spm", "both")
 MARKS = 3  # prefix, suffix, middle
 FEW = 2  # tokens of text, below which there is no middle
 LONGEST = 4  # bytes of a character in UTF-8
+CONTINUES, CONTINUED = ~0x3F, 0x80  # all but the low bits of a byte that is not a character's first
 
 
 def marks(vocabulary: Vocabulary) -> tuple[int, int, int]:
@@ -79,11 +80,10 @@ class Infilling(Objective):
 
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
         """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
-        first_S = np.searchsorted(text.row_S, text.row_S)
-        place_S = text.begin_S - text.begin_S[first_S]
+        spots = (text.row_S, text.place_S)
 
         def drawn(purpose: str) -> np.ndarray:
-            return chance.shares(purpose, row.total)[text.row_S, place_S]
+            return chance.shares(purpose, row.total, spots)
 
         has_end_S = text.tokens_T[text.begin_S + text.length_S - 1] == vocabulary.end
         body_S = text.length_S - has_end_S
@@ -95,19 +95,15 @@ class Infilling(Objective):
         # What no longer fits into the row is cut off, from the last run backwards.
         extent_S = length_SC.sum(axis=1)
         before_S = np.cumsum(extent_S) - extent_S
-        room_S = np.maximum(0, row.total - (before_S - before_S[first_S]))
-        passed_SC = np.cumsum(length_SC, axis=1) - length_SC
-        length_SC = np.clip(room_S[:, None] - passed_SC, 0, length_SC)
+        before_S -= before_S[np.searchsorted(text.row_S, text.row_S)]
+        passed_SC = before_S[:, None] + np.cumsum(length_SC, axis=1) - length_SC
+        length_SC = np.clip(row.total - passed_SC, 0, length_SC)
         extent_S = length_SC.sum(axis=1)
-        begins, lengths = begin_SC.reshape(-1), length_SC.reshape(-1)
-        place_T = np.arange(lengths.sum()) + np.repeat(
-            begins - np.cumsum(lengths) + lengths, lengths
-        )
         source_T = np.concatenate([tokens_T, [*marks(vocabulary), vocabulary.end]], dtype=np.int32)
-        left = extent_S > 0
-        return Examples(
-            text.row_S[left], np.zeros(left.sum(), int), extent_S[left], source_T[place_T]
-        )
+        said_T = source_T[places(begin_SC.reshape(-1), length_SC.reshape(-1))]
+        is_left_S = extent_S > 0
+        learnt_S = extent_S[is_left_S]
+        return Examples(text.row_S[is_left_S], np.zeros_like(learnt_S), learnt_S, said_T)
 
     def _parts(
         self,
@@ -118,39 +114,39 @@ class Infilling(Objective):
         vocabulary: Vocabulary,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The tokens, and where the prefix, the middle and the suffix of each piece lie."""
-        if self.is_by_character and vocabulary.path:
-            return self._encoded(text, body_S, is_cut_S, cut_SC, vocabulary)
         at_SC = (cut_SC * (body_S + 1)[:, None]).astype(int)
         if not vocabulary.path:
-            byte_T = text.tokens_T - FIRST
+            is_inside_T = (text.tokens_T - FIRST) & CONTINUES == CONTINUED
             for _ in range(LONGEST - 1):
                 here_SC = np.minimum(at_SC, (body_S - 1)[:, None]) + text.begin_S[:, None]
-                is_inside_SC = (byte_T[here_SC] & 0xC0 == 0x80) & (byte_T[here_SC] < 256)
-                at_SC -= is_inside_SC & (at_SC < body_S[:, None]) & (at_SC > 0)
+                at_SC -= is_inside_T[here_SC] & (at_SC < body_S[:, None]) & (at_SC > 0)
         edges = [np.zeros_like(body_S), at_SC[:, 0], at_SC[:, 1], body_S]
-        return text.tokens_T, np.stack(edges, axis=1) + text.begin_S[:, None]
+        part_SC = np.stack(edges, axis=1) + text.begin_S[:, None]
+        if self.is_by_character and vocabulary.path:
+            return _encoded(text, part_SC, np.flatnonzero(is_cut_S), cut_SC, vocabulary)
+        return text.tokens_T, part_SC
 
-    def _encoded(
-        self,
-        text: Text,
-        body_S: np.ndarray,
-        is_cut_S: np.ndarray,
-        cut_SC: np.ndarray,
-        vocabulary: Vocabulary,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same with the parts of each cut piece encoded anew, after the tokens."""
-        tokens, total = [text.tokens_T], len(text.tokens_T)
-        part_SC = np.repeat(text.begin_S[:, None], 4, axis=1)
-        for number in np.flatnonzero(is_cut_S):
-            begin = text.begin_S[number]
-            said = vocabulary.decode(text.tokens_T[begin : begin + body_S[number]])
-            cuts = [0, *(int(share * (len(said) + 1)) for share in cut_SC[number]), len(said)]
-            for place, (low, high) in enumerate(itertools.pairwise(cuts)):
-                tokens.append(np.asarray(vocabulary.encode(said[low:high]), np.int32))
-                part_SC[number, place] = total
-                total += len(tokens[-1])
-            part_SC[number, 3] = total
-        return np.concatenate(tokens), part_SC
+
+def _encoded(
+    text: Text,
+    part_SC: np.ndarray,
+    pieces: np.ndarray,
+    cut_SC: np.ndarray,
+    vocabulary: Vocabulary,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same with the parts of some pieces cut between characters, and encoded after the text."""
+    tokens, total = [text.tokens_T], len(text.tokens_T)
+    for piece in pieces:
+        ids = text.tokens_T[part_SC[piece, 0] : part_SC[piece, -1]]
+        if not np.isin(ids, vocabulary.ordinary).all():
+            continue  # it cannot be said in letters, and stays cut between its tokens
+        said = vocabulary.decode(ids)
+        cuts = [0, *(int(share * (len(said) + 1)) for share in cut_SC[piece]), len(said)]
+        parts = [vocabulary.encode(said[low:high]) for low, high in itertools.pairwise(cuts)]
+        part_SC[piece] = total + np.cumsum([0, *map(len, parts)])
+        tokens.append(np.concatenate(parts))
+        total = part_SC[piece, -1]
+    return np.concatenate(tokens), part_SC
 
 
 def _runs(

@@ -92,10 +92,10 @@ class Language(Objective):
 
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
         """See `Objective.raw`; row: to fill, vocabulary: of the text."""
-        is_short = min(row.inputs, row.targets) < 2 and (row.kind == PAIR or self.split == "fixed")
-        if is_short and self.split != "none":
-            return 0
         modes = bool(self.mode) * (2 if self._is_two(row) else 1)
+        is_short = min(row.inputs - modes, row.targets) < (2 if self._is_two(row) else 1)
+        if is_short and (row.kind == PAIR or self.split == "fixed"):
+            return 0
         if self.split == "half" and row.kind == PAIR:
             return 2 * min(row.inputs - modes, row.targets)
         return row.total - modes
@@ -119,21 +119,18 @@ class Language(Objective):
         if self.split == "half":
             return length_S // 2
         if self.split == "fixed":
-            return np.minimum(row.inputs - bool(self.mode), length_S - 1)
-        # Each piece draws at its own place of the row, so that its split is the row's own.
-        first_S = np.searchsorted(text.row_S, text.row_S)
-        place_S = text.begin_S - text.begin_S[first_S]
-        share_S = chance.shares("split", row.total)[text.row_S, place_S]
+            return np.full_like(length_S, row.inputs - bool(self.mode))
+        share_S = chance.shares("split", row.total, (text.row_S, text.place_S))
         return np.where(length_S > 1, 1 + (share_S * (length_S - 1)).astype(int), 0)
 
     def _complements(self, text: Text, chance: Chance, row: Row) -> tuple[Text, np.ndarray]:
         """Two texts a row, and splits that add up to its inputs."""
-        inputs = row.inputs - 2 * bool(self.mode)
-        total = len(text.tokens_T) // text.rows
-        half = total // 2
-        low, high = max(1, inputs - (total - half) + 1), min(half, inputs)
+        inputs, targets = row.inputs - 2 * bool(self.mode), row.targets
+        half = (inputs + targets) // 2
+        rest = inputs + targets - half
+        low, high = max(1, inputs - rest + 1), min(half, inputs)
         split_B = low + (chance.shares("split", 1)[:, 0] * (high - low)).astype(int)
-        length_S = np.tile([half, total - half], text.rows)
+        length_S = np.tile([half, rest], text.rows)
         row_S = np.repeat(np.arange(text.rows), 2)
         split_S = np.stack([split_B, inputs - split_B], axis=1).reshape(-1)
         return Text(text.tokens_T, length_S, row_S, text.rows), split_S
@@ -142,8 +139,7 @@ class Language(Objective):
         """The same examples with the mode before their inputs."""
         if not self.mode:
             return examples
-        begin_S = np.cumsum(examples.given_S + examples.learnt_S) - (
-            examples.given_S + examples.learnt_S
-        )
+        length_S = examples.given_S + examples.learnt_S
+        begin_S = np.cumsum(length_S) - length_S
         joined_T = np.insert(examples.joined_T, begin_S, vocabulary.modes[self.mode])
         return dataclasses.replace(examples, given_S=examples.given_S + 1, joined_T=joined_T)

@@ -16,6 +16,7 @@ from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 
 RATE = 0.15  # of BERT
+GOLDEN = 0.6180339887498949  # steps of it, taken in a circle, never come near one another
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,22 +87,20 @@ class Masking(Objective):
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
         """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
         many_S = self._many(text, chance)
-        is_selected_T = masks.some(text, chance, row.total, many_S)
-        used_B = np.bincount(text.row_S, text.length_S, text.rows).astype(int)
-        is_text_BL = np.arange(row.total) < used_B[:, None]
-        share_S = chance.shares("shown", row.total)[is_text_BL][is_selected_T]
-        shown_S = text.tokens_T[is_selected_T]
-        shown_S[share_S < self.masked] = vocabulary.mask
-        is_other_S = (share_S >= self.masked) & (share_S < self.masked + self.replaced)
-        other = chance.shares("token", row.total)[is_text_BL][is_selected_T][is_other_S]
-        shown_S[is_other_S] = masks.ordinary(other, vocabulary)
-        inputs_T = text.tokens_T.copy()
-        inputs_T[is_selected_T] = shown_S
-        weight_T = is_selected_T.astype(np.float32)
-        if not self.rate:
-            weight_T *= np.repeat((text.length_S / many_S).astype(np.float32), text.length_S)
+        selected = masks.some(text, chance, row.total, many_S)
+        spots = text.spots(selected)
+        share = chance.shares("shown", row.total, spots)
+        shown = text.tokens_T[selected]
+        shown[share < self.masked] = vocabulary.mask
+        # Of a share between the two bounds, what it is above the first is uniform too.
+        above = share - self.masked
+        is_other = (above >= 0) & (above < self.replaced)
+        shown[is_other] = masks.ordinary(above[is_other] / self.replaced, vocabulary)
+        inputs_T, weight_T = text.tokens_T.copy(), np.zeros(len(text.tokens_T), np.float32)
+        inputs_T[selected] = shown
+        weight_T[selected] = 1 if self.rate else np.repeat(text.length_S / many_S, many_S)
         if self.predicted < 1:
-            weight_T *= chance.shares("said", row.total)[is_text_BL] < self.predicted
+            weight_T[selected] *= chance.shares("said", row.total, spots) < self.predicted
         targets_T = text.tokens_T
         if self.is_shifted and row.kind == ENCODER:
             targets_T, weight_T = (_earlier(one, text) for one in (targets_T, weight_T))
@@ -119,8 +118,7 @@ class Masking(Objective):
         if self.rate:
             return np.maximum(1, np.round(text.length_S * self.rate)).astype(int)
         # The pieces of a row are apart by the golden ratio, as the rows are by even steps.
-        number_S = np.arange(len(text.row_S)) - np.searchsorted(text.row_S, text.row_S)
-        share_S = (chance.spread("rate")[text.row_S] + number_S * 0.6180339887498949) % 1.0
+        share_S = (chance.spread("rate")[text.row_S] + text.number_S * GOLDEN) % 1.0
         return 1 + (share_S * text.length_S).astype(int)
 
 

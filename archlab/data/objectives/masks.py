@@ -3,7 +3,7 @@
 import numpy as np
 
 from archlab.data.chance import Chance
-from archlab.data.examples import Text
+from archlab.data.examples import Text, places
 from archlab.data.vocabulary import Vocabulary
 
 
@@ -26,7 +26,7 @@ def counts(length: int, rate: float, mean: float) -> tuple[int, int]:
       ValueError: a number out of its range.
 
     Source: `t5.data.preprocessors.random_spans_helper`, which rounds halves to even. T5's mask
-      reckons in float32 and hides one token more at 190, 350 and other such lengths.
+    reckons in float32 and hides one token more at 190, 350 and other such lengths.
     """
     if length < 2 or not 0 < rate < 1 or mean < 1:
         raise ValueError(
@@ -37,12 +37,14 @@ def counts(length: int, rate: float, mean: float) -> tuple[int, int]:
     return noise, min(max(round(noise / mean), 1), length - noise)
 
 
-def spans(chance: Chance, length: int, rate: float, mean: float, is_rolled: bool) -> np.ndarray:
+def spans(
+    chance: Chance, length: int, rate: float, mean: float, is_rolled: bool = False
+) -> np.ndarray:
     """Hides spans: every way to cut the noise and the rest into as many parts is equally likely.
 
-    Example, length = 10, rate = 0.4, mean = 2, which hide 4 tokens in 2 spans:
-      shown 3 2, hidden 1 3   0 0 0 1 0 0 1 1 1 0   is what a roll by one to the left makes of
-                              0 0 0 1 0 0 0 1 1 1   shown 3 3, hidden 1 3
+    Example, length = 10, rate = 0.4, mean = 2, which hide 4 tokens in 2 spans, 1 and 3 long:
+      is_hidden_BL     0 0 0 1 0 0 0 1 1 1
+      rolled by 2      1 1 0 0 0 1 0 0 0 1
 
     Args:
       chance: of the rows.
@@ -55,7 +57,7 @@ def spans(chance: Chance, length: int, rate: float, mean: float, is_rolled: bool
     Returns:
       is_hidden_BL, bool.
 
-    Source: `t5.data.preprocessors.random_spans_noise_mask`.
+    Source: `t5.data.preprocessors.random_spans_noise_mask`, with its `random_roll`.
     """
     noise, parts = counts(length, rate, mean)
     hidden_BS = _parts(chance, "hidden", noise, parts)
@@ -74,36 +76,33 @@ def _parts(chance: Chance, purpose: str, total: int, parts: int) -> np.ndarray:
     """Cuts `total` into `parts` of at least 1, every way equally likely, row by row."""
     if parts == 1:
         return np.full((chance.rows, 1), total)
-    # A cut falls on the places whose draws are the smallest; the place itself, in the lowest bits,
-    # keeps draws apart that would be equal.
+    # Cuts fall on the places whose draws are the smallest. The lowest bits of a draw make way for
+    # its place, so that what is found is the place itself, and no two are equal.
     places = total - 1
-    bits = int(places - 1).bit_length()
-    place = np.arange(places, dtype=np.uint32)
-    key = chance.words(purpose, places) >> np.uint32(bits) << np.uint32(bits) | place
-    last = np.partition(key, parts - 2, axis=1)[:, parts - 2]
-    cut = np.nonzero(key <= last[:, None])[1].reshape(chance.rows, parts - 1) + 1
-    return np.diff(cut, prepend=0, append=total)
+    low = np.uint32((1 << (places - 1).bit_length()) - 1)
+    key = chance.words(purpose, places) & ~low | np.arange(places, dtype=np.uint32)
+    smallest = np.partition(key, parts - 2, axis=1)[:, : parts - 1]
+    return np.diff(np.sort(smallest & low, axis=1) + 1, prepend=0, append=total)
 
 
-def tokens(chance: Chance, length: int, rate: float, purpose: str = "hidden") -> np.ndarray:
+def tokens(chance: Chance, length: int, rate: float) -> np.ndarray:
     """Hides each token by itself.
 
     Args:
       chance: of the rows.
       length: of each row's text.
-      rate: how likely each is hidden.
-      purpose: of the draws; see `Chance.words`.
+      rate: how likely each is hidden, below 1.
 
     Returns:
       is_hidden_BL, bool.
 
     Source: `t5.data.preprocessors.iid_noise_mask`.
     """
-    return chance.words(purpose, length) < rate * 2**32
+    return chance.words("hidden", length) < np.uint32(rate * 2**32)
 
 
 def shuffled(text: Text, chance: Chance, room: int) -> np.ndarray:
-    """Puts the tokens of each piece in a random order.
+    """Puts the tokens of each piece in a random order, every order equally likely.
 
     Example, pieces of three and of two tokens:
       2 0 1  4 3
@@ -116,10 +115,24 @@ def shuffled(text: Text, chance: Chance, room: int) -> np.ndarray:
     Returns:
       int64 places in `text.tokens_T`; those of a piece stand where the piece does.
     """
-    piece_T = np.repeat(np.arange(len(text.length_S)), text.length_S)
-    used_B = np.bincount(text.row_S, text.length_S, text.rows).astype(int)
-    word_T = chance.words("order", room)[np.arange(room) < used_B[:, None]]
-    return np.argsort(piece_T.astype(np.uint64) << np.uint64(32) | word_T, kind="stable")
+    # To sort numbers is faster than to find their order, and rows are faster than all at once. So
+    # each number holds, from the highest bits down, piece, draw and place; padding comes last.
+    bits = np.uint64(room.bit_length())
+    low = (np.uint64(1) << bits) - np.uint64(1)
+    high = np.uint64(64) - bits
+    piece_BL = np.full((text.rows, room), low << high)
+    is_text_BL = np.arange(room) < text.used_B[:, None]
+    piece_BL[is_text_BL] = np.repeat(text.number_S.astype(np.uint64) << high, text.length_S)
+    key_BL = chance.words("order", room).astype(np.uint64)
+    key_BL <<= np.uint64(32)
+    key_BL >>= bits
+    key_BL &= ~low
+    key_BL |= piece_BL
+    key_BL |= np.arange(room, dtype=np.uint64)
+    key_BL.sort(axis=1)
+    place_BL = (key_BL & low).astype(np.int64)
+    place_BL += (np.cumsum(text.used_B) - text.used_B)[:, None]
+    return place_BL[is_text_BL]
 
 
 def some(text: Text, chance: Chance, room: int, many_S: np.ndarray) -> np.ndarray:
@@ -129,16 +142,12 @@ def some(text: Text, chance: Chance, room: int, many_S: np.ndarray) -> np.ndarra
       text: pieces of documents.
       chance: of the rows.
       room: the most tokens that a row may hold.
-      many_S: how many of each piece, up to all.
+      many_S: int64, how many of each piece, up to all.
 
     Returns:
-      is_selected_T, bool.
+      int64 places in `text.tokens_T`, piece by piece.
     """
-    rank_T = np.arange(len(text.tokens_T)) - np.repeat(text.begin_S, text.length_S)
-    is_selected_T = np.zeros(len(rank_T), bool)
-    order_T = shuffled(text, chance, room)
-    is_selected_T[order_T[rank_T < np.repeat(many_S, text.length_S)]] = True
-    return is_selected_T
+    return shuffled(text, chance, room)[places(text.begin_S, many_S)]
 
 
 def ordinary(share: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
