@@ -17,23 +17,23 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  architecture axes batch directory modules progress record size spelling stages
-   commands/app data/order data/sources data/store data/vocabulary model/attention model/position
-   report/ink train/loss
-1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
+0  axes batch directory modules progress record refusal spelling commands/app data/order
+   data/sources data/store data/vocabulary model/attention model/position report/ink train/loss
+1  architecture bindings experiments mesh size stages data/objectives data/prefetch data/recipes
    model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
-3  settings data/packing data/tasks evaluation/generate report/page train/step
-4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
-6  run trained commands/tasks
-7  commands/experiments commands/runs
-8  commands/line
+2  ledger statements things data/rows model/layers report/figures train/optimizer
+3  data/packing data/tasks model/transformer report/page
+4  settings data/build data/pipeline evaluation/generate train/step
+5  config program show train/checkpoint train/meter
+6  trained commands/tasks evaluation/validation train/loop
+7  run commands/runs
+8  commands/experiments
+9  commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
-    "gin": ("config",),
+    "gin": ("config", "statements"),
     "seqio": ("data/tasks",),
     "tensorflow": ("data/tasks",),
     "flax": ("model/",),
