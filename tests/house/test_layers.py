@@ -17,18 +17,19 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  architecture axes batch directory modules progress record size spelling stages commands/app
-   data/chance data/examples data/huggingface data/pieces data/places data/recognition
-   data/reports data/row data/sources model/attention model/position report/ink train/loss
-1  bindings experiments ledger mesh commands/vocabularies data/bins data/order data/packing
-   data/prefetch data/shards data/tokenizers model/layers model/visibility report/history
-2  data/plan data/store data/vocabulary model/transformer report/figures train/optimizer
-3  data/features data/writer evaluation/generate report/page show/row show/statistics train/step
+0  axes batch directory modules progress record refusal spelling commands/app data/chance
+   data/examples data/huggingface data/pieces data/places data/recognition data/reports data/row
+   data/sources model/attention model/position report/ink train/loss
+1  architecture bindings experiments mesh size stages commands/vocabularies data/bins data/order
+   data/packing data/prefetch data/shards data/tokenizers model/visibility report/history
+2  ledger statements things data/plan data/store data/vocabulary model/layers report/figures
+   train/optimizer
+3  data/features data/writer model/transformer report/page show/row show/statistics
    data/objectives/masks data/objectives/objective
-4  data/readers train/checkpoint train/meter data/objectives/denoising data/objectives/infilling
-   data/objectives/language data/objectives/masking
-5  train/loop data/objectives/table
-6  data/recipes
+4  data/readers evaluation/generate train/step data/objectives/denoising
+   data/objectives/infilling data/objectives/language data/objectives/masking
+5  train/checkpoint train/meter data/objectives/table
+6  data/recipes train/loop
 7  cache settings data/corpora data/streamed
 8  config data/pipeline data/tasks
 9  program data/documents data/roads evaluation/validation show/sample
@@ -39,23 +40,25 @@ LAYERS = """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
-    "gin": ("config",),
-    "seqio": ("data/corpora", "data/tasks"),
-    "tensorflow": ("data/corpora", "data/tasks"),
+    "gin": ("config", "statements", "data/recognition"),
+    "seqio": ("data/corpora", "data/documents", "data/features", "data/roads", "data/tasks"),
+    "tensorflow": ("data/corpora", "data/features", "data/tasks"),
+    "tokenizers": ("data/huggingface",),
+    "apache_beam": ("data/beam",),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
     "grain": ("data/order",),
-    "sentencepiece": ("data/vocabulary",),
+    "sentencepiece": ("data/pieces",),
     "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
     "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("commands/", "progress", "show/picture"),
+    "rich": ("cache", "commands/", "progress", "show/picture"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
-KNOWN_TO_DATA = {"batch", "modules", "spelling"}
+KNOWN_TO_DATA = {"batch", "modules", "refusal", "spelling"}
 
 
 def layers() -> dict[str, int]:
