@@ -50,6 +50,7 @@ setup(
         "sentencepiece>=0.2,<0.2.2",
         "tokenizers>=0.22",
         "protobuf>=6,<7",
+        "fsspec",
         "grain>=0.2.18",
         "ml-collections>=1.1",
         "gin-config>=0.5",

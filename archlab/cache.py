@@ -8,7 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from archlab.data import reports
-from archlab.data.recipes import Data, Work, prepare
+from archlab.data.options import Data, Work
+from archlab.data.recipes import prepare
 from archlab.data.reports import Report
 from archlab.data.store import Store
 

@@ -15,7 +15,7 @@ import gin
 from archlab import bindings, experiments, statements, things
 from archlab.architecture import Architecture
 from archlab.bindings import Binding
-from archlab.data.recipes import Data
+from archlab.data.options import Data
 from archlab.mesh import Mesh
 from archlab.refusal import Refusal
 from archlab.settings import Run

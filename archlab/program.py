@@ -129,6 +129,8 @@ class Program:
                 seed=self.run.seed,
                 stage=self.number,
                 split=split,
+                unit=self.stage.unit,
+                documents=self.stage.documents,
             )
 
     def _precision(self):

@@ -8,7 +8,7 @@ from ml_collections import FrozenConfigDict
 
 from archlab import ledger
 from archlab.architecture import VISIBILITY, Architecture
-from archlab.data.recipes import Data
+from archlab.data.options import Data
 from archlab.mesh import Mesh
 from archlab.model.transformer import REMAT, Transformer
 from archlab.refusal import Refusal, blame

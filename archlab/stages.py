@@ -13,7 +13,11 @@ from archlab.spelling import nearest, not_one_of
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 SCHEDULES = ("rsqrt", "cosine", "wsd", "flat")
-MOMENTS = ("keep", "reset")
+WORDS = {  # what a stage's fields may say
+    "unit": ("rows", "tokens", "loss_tokens"),
+    "documents": ("joined", "whole"),
+    "moments": ("keep", "reset"),
+}
 
 
 def count(budget: int | str) -> int:
@@ -102,6 +106,9 @@ class Stage:
       architecture: name of another architecture with the same weights (causal_decoder and
         prefix_decoder); None keeps the run's.
       schedule: the learning rate over this stage.
+      unit: what the mixture's rates count: "rows", "tokens" (that rows hold) or "loss_tokens".
+      documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
+        with documents that are not cut unless they are longer than a row.
       moments: "keep" carries the optimizer's state over from the stage before, "reset" begins anew.
       name: what records call it; the mixture's name unless given.
 
@@ -118,6 +125,8 @@ class Stage:
     accumulate: int = 1
     architecture: str | None = None
     schedule: Schedule = Schedule()
+    unit: str = "rows"
+    documents: str = "joined"
     moments: str = "keep"
     name: str = ""
 
@@ -139,9 +148,10 @@ class Stage:
                 "a row learns at least 1 token",
                 "Stage.inputs" if self.inputs < 0 else "Stage.targets",
             )
-        if self.moments not in MOMENTS:
-            said = not_one_of(self.moments, MOMENTS)
-            raise Refusal(f"stage {self.mixture}: moments={said}", "Stage.moments")
+        for name, words in WORDS.items():
+            if getattr(self, name) not in words:
+                said = not_one_of(getattr(self, name), words)
+                raise Refusal(f"stage {self.mixture}: {name}={said}", f"Stage.{name}")
         if not self.name:
             object.__setattr__(self, "name", self.mixture)
         with blame("Stage.tokens" if self.steps is None else "Stage.steps"):

@@ -21,9 +21,9 @@ from rich.markdown import Markdown
 
 from archlab import experiments, ledger
 from archlab.architecture import VISIBILITY, Architecture
+from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.pipeline import Rows
 from archlab.data.recipes import Data, prepare
-from archlab.data.objectives.table import OBJECTIVES
 from archlab.mesh import Mesh
 from archlab.program import Program
 from archlab.settings import Run

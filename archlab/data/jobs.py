@@ -9,9 +9,9 @@ from archlab import modules
 from archlab.data import sources, store, tasks, writer
 from archlab.data.chance import hashed
 from archlab.data.documents import Documents, Made
+from archlab.data.options import STREAMING, WINDOWS, Data
 from archlab.data.places import Place
 from archlab.data.plan import DOCUMENTS, Plan, Share, begun
-from archlab.data.recipes import STREAMING, WINDOWS, Data
 from archlab.data.roads import Part
 from archlab.data.vocabulary import Vocabulary
 from archlab.data.writer import Writer

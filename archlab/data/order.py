@@ -167,7 +167,7 @@ class Chunks:
 
     @functools.cached_property
     def slots(self) -> list[int]:
-        """How many rows of each task a chunk holds: the fewest that come nearest to the rates."""
+        """Rows of each task in a chunk: the fewest that come nearest to the rates."""
         share = np.asarray(self.rates) / sum(self.rates)
         fewest = len(share)
 

@@ -17,7 +17,7 @@ from typing import Any
 import seqio
 
 from archlab.data import tasks
-from archlab.data.recipes import EXAMPLES, ROADS, STREAMING, WINDOWS
+from archlab.data.options import EXAMPLES, ROADS, STREAMING, WINDOWS
 from archlab.data.recognition import ENDS, recognized
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest

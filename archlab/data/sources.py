@@ -176,7 +176,7 @@ def folder(folder: str | None = None) -> Source:
 
 
 def marked(pattern: str) -> str:
-    """Names the present state of the files that others' sources read, without reading them.
+    """Names the present state of files, without reading them.
 
     Args:
       pattern: of their paths, as `glob` takes it.

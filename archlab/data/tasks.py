@@ -22,7 +22,7 @@ from archlab.data.chance import Chance
 from archlab.data.examples import Text
 from archlab.data.features import Adapter, features
 from archlab.data.objectives.table import OBJECTIVES, UL2
-from archlab.data.recipes import Data
+from archlab.data.options import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
@@ -136,7 +136,7 @@ def register(
     objectives: Sequence[str] = tuple(OBJECTIVES),
     folder: str | None = None,
 ) -> list[str]:
-    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture of them.
+    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture.
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))

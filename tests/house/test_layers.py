@@ -20,22 +20,23 @@ LAYERS = """
 0  axes batch directory modules progress record refusal spelling commands/app data/chance
    data/examples data/huggingface data/pieces data/places data/recognition data/reports data/row
    data/sources model/attention model/position report/ink train/loss
-1  architecture bindings experiments mesh size stages commands/vocabularies data/bins data/order
-   data/packing data/prefetch data/shards data/tokenizers model/visibility report/history
-2  ledger statements things data/plan data/store data/vocabulary model/layers report/figures
-   train/optimizer
+1  architecture bindings experiments mesh size stages commands/vocabularies data/bins
+   data/options data/order data/packing data/prefetch data/shards data/tokenizers
+   model/visibility report/history
+2  ledger statements things data/corpora data/plan data/store data/vocabulary model/layers
+   report/figures train/optimizer
 3  data/features data/writer model/transformer report/page show/row show/statistics
    data/objectives/masks data/objectives/objective
-4  data/readers evaluation/generate train/step data/objectives/denoising
+4  settings data/readers evaluation/generate train/step data/objectives/denoising
    data/objectives/infilling data/objectives/language data/objectives/masking
-5  train/checkpoint train/meter data/objectives/table
-6  data/recipes train/loop
-7  cache settings data/corpora data/streamed
-8  config data/pipeline data/tasks
-9  program data/documents data/roads evaluation/validation show/sample
-10 run trained data/jobs show/page show/picture
-11 commands/experiments commands/runs commands/tasks data/beam data/feed
-12 commands/line data/build
+5  config train/checkpoint train/meter data/objectives/table
+6  data/recipes data/tasks train/loop
+7  cache data/documents data/roads data/streamed
+8  data/jobs data/pipeline
+9  program data/beam data/feed evaluation/validation show/sample
+10 run trained data/build show/page show/picture
+11 commands/experiments commands/runs commands/tasks
+12 commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
