@@ -193,7 +193,10 @@ class Preparation:
 
 
 def prepare(
-    mixtures: list[str], data: Data, modules: tuple[str, ...] = (), work: Work = Work()
+    mixtures: list[str],
+    data: Data,
+    modules: tuple[str, ...] = (),
+    work: Work = Work(),  # noqa: B008
 ) -> Preparation:
     """Begins to encode what mixtures need, unless that was done before.
 

@@ -25,7 +25,7 @@ def marks(vocabulary: Vocabulary) -> tuple[int, int, int]:
       vocabulary: with the sentinels.
 
     Returns:
-      The ids: the last three sentinels. Span corruption takes sentinels from the first on, and so does not share them.
+      The last three sentinels. Span corruption takes them from the first on, and so shares none.
     """
     last = vocabulary.sentinels
     return tuple(vocabulary.sentinel(last - MARKS + number) for number in range(MARKS))
