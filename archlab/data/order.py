@@ -9,17 +9,18 @@ of all its chunks, and each cut at another place, so that a later epoch sees the
 chunks. Tasks over one text share its chunks out among them, so that no text is read twice.
 """
 
+import collections
 import dataclasses
 import functools
-from fractions import Fraction
+import heapq
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from grain.experimental import index_shuffle
 
 from archlab.data.chance import hashed
 
-BLOCK = 1024  # rows that are put in order at once
-RAREST = 2**17  # rows in which every task must come at least once
+SHORT, LONGEST = 2**12, 2**17  # rows until an order repeats: fewer where they do, or else so many
 SLOTS = 32  # rows, at most, that share a chunk
 ROUNDS = 4  # grain's own advice: the fewest that look random
 
@@ -38,14 +39,38 @@ def shuffled(index: int, size: int, key: int) -> int:
     return index_shuffle(index, max_index=size - 1, seed=key % 2**32, rounds=ROUNDS)
 
 
+def whole(rates: Sequence[float], totals: Iterable[int]) -> list[int]:
+    """Finds small whole numbers in the ratio of rates.
+
+    Example:
+      >>> whole([0.7, 0.2, 0.1], range(3, 100))
+      [7, 2, 1]
+
+    Args:
+      rates: above 0, in any unit.
+      totals: what the numbers may add up to, or nearly; of those that come equally near, the first.
+
+    Returns:
+      Numbers, 1 or more, whose ratio comes nearest.
+    """
+    share = np.asarray(rates, float) / np.sum(rates)
+    total = np.asarray([*totals])[:, None]
+    made = np.maximum(1, np.rint(share * total))
+    error = np.abs(made / made.sum(axis=1, keepdims=True) / share - 1).max(axis=1)
+    return made[np.argmin(error.round(9))].astype(int).tolist()
+
+
 @dataclasses.dataclass(frozen=True)
 class Order:
     """Which task the rows of one stage are from.
 
     Example, rates 1 and 3:
-      row    0 1 2 3 4 5 6 7
-      task   1 0 1 1 1 0 1 1
-      rank   0 0 1 2 3 1 4 5
+      row    0 1 2 3  4 5 6 7
+      task   1 1 0 1  1 1 0 1
+      rank   0 1 0 2  3 4 1 5
+
+    The order repeats: rates are taken as the ratio of whole numbers, so that after as many rows as
+    they add up to each task has exactly its share.
 
     Args:
       rates: how many rows of each task there are, in any unit.
@@ -62,10 +87,15 @@ class Order:
     def __post_init__(self):
         if not self.rates or min(self.rates) <= 0:
             raise ValueError(f"rates={self.rates}; a mixture has tasks, each with a rate above 0")
-        if self._block > RAREST:
+        if min(self.rates) * LONGEST < sum(self.rates):
             raise ValueError(
-                f"rates={self.rates}; the rarest comes less than once in {RAREST:,} rows"
+                f"rates={self.rates}; the rarest comes less than once in {LONGEST:,} rows"
             )
+
+    @functools.cached_property
+    def parts(self) -> list[int]:
+        """Rows of each task until the order repeats."""
+        return whole(self.rates, [*range(len(self.rates), SHORT), LONGEST])
 
     def places(self, first: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Says which task each row is from, and which of that task's rows it is.
@@ -77,15 +107,10 @@ class Order:
         Returns:
           int64 number of the task, and int64 how many of its rows came before.
         """
-        if len(self.rates) == 1:
-            return np.zeros(rows, np.int64), np.arange(first, first + rows)
-        found = []
-        for block in range(first // self._block, (first + rows - 1) // self._block + 1):
-            low = max(first - block * self._block, 0)
-            high = min(first + rows - block * self._block, self._block)
-            found.append(self._places(block)[:, low:high])
-        task_B, rank_B = np.concatenate(found, axis=1)
-        return task_B, rank_B
+        tasks, ranks = self._turn
+        turn_B, place_B = np.divmod(np.arange(first, first + rows), len(tasks))
+        task_B = tasks[place_B]
+        return task_B, turn_B * np.asarray(self.parts)[task_B] + ranks[place_B]
 
     def many(self, rows: int) -> list[int]:
         """Counts the rows of each task.
@@ -96,49 +121,27 @@ class Order:
         Returns:
           How many of them each task has.
         """
-        if not rows:
-            return [0] * len(self.rates)
-        block = (rows - 1) // self._block
-        task_B = self.places(block * self._block, rows - block * self._block)[0]
-        return (self._before(block) + np.bincount(task_B, minlength=len(self.rates))).tolist()
+        tasks, _ = self._turn
+        turns, rest = divmod(rows, len(tasks))
+        begun = np.bincount(tasks[:rest], minlength=len(self.rates))
+        return (turns * np.asarray(self.parts) + begun).tolist()
 
     @functools.cached_property
-    def _shares(self) -> list[Fraction]:
-        rates = [Fraction(rate) for rate in self.rates]
-        return [rate / sum(rates) for rate in rates]
-
-    @functools.cached_property
-    def _block(self) -> int:
-        return max(BLOCK, -(-1 // min(self._shares)))
-
-    def _before(self, block: int) -> np.ndarray:
-        """Rows of each task in all blocks before: each its share, rounded, and all of them all."""
-        total, edges = Fraction(0), [0]
-        for share in self._shares:
-            total += share
-            edges.append(round(block * self._block * total))
-        return np.diff(edges)
-
-    @functools.lru_cache(maxsize=8)  # noqa: B019 - an order is small and lives as long as its stage
-    def _places(self, block: int) -> np.ndarray:
-        """Task and rank of every row of a block."""
-        whole = Fraction(1)
-        for share in self._shares:
-            whole = Fraction(1, np.lcm(whole.denominator, share.denominator, dtype=object))
-        unit, parts = whole.denominator, [int(share / whole) for share in self._shares]
-        taken, after = self._before(block).tolist(), self._before(block + 1).tolist()
-        tasks, ranks = [], []
-        for row in range(block * self._block + 1, (block + 1) * self._block + 1):
-            due = [
-                (-(-(done + 1) * unit // part), task)
-                for task, (done, part) in enumerate(zip(taken, parts, strict=True))
-                if done < after[task] and done * unit < part * row
-            ]
-            _, task = min(due)
+    def _turn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Task and rank of every row until the order repeats."""
+        period = sum(self.parts)
+        done, tasks, ranks = [0] * len(self.parts), [], []
+        ready: list[tuple[int, int]] = []  # which row each must come in at the latest, and its task
+        coming = collections.defaultdict(list, {1: range(len(self.parts))})  # by their first row
+        for row in range(1, period + 1):
+            for task in coming.pop(row, ()):
+                heapq.heappush(ready, (-(-(done[task] + 1) * period // self.parts[task]), task))
+            _, task = heapq.heappop(ready)
             tasks.append(task)
-            ranks.append(taken[task])
-            taken[task] += 1
-        return np.asarray([tasks, ranks])
+            ranks.append(done[task])
+            done[task] += 1
+            coming[max(row, done[task] * period // self.parts[task]) + 1].append(task)
+        return np.asarray(tasks), np.asarray(ranks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,16 +171,8 @@ class Chunks:
     @functools.cached_property
     def slots(self) -> list[int]:
         """Rows of each task in a chunk: the fewest that come nearest to the rates."""
-        share = np.asarray(self.rates) / sum(self.rates)
-        fewest = len(share)
-
-        def made(total: int) -> np.ndarray:
-            return np.maximum(1, np.round(share * total)).astype(int)
-
-        def error(total: int) -> float:
-            return float(np.abs(made(total) / made(total).sum() - share).max().round(9))
-
-        return made(min(range(fewest, max(SLOTS, fewest) + 1), key=error)).tolist()
+        fewest = len(self.rates)
+        return whole(self.rates, range(fewest, max(SLOTS, fewest) + 1))
 
     @property
     def length(self) -> int:

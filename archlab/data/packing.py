@@ -11,61 +11,52 @@ from archlab.data.row import DECODER, ENCODER, PAIR, Row
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Where segments lie in rows, with what is left of each row as a last segment of padding.
+    """Where segments lie in rows, one after another, with padding after a row's last.
 
     Args:
       begin_S: where each begins in its row.
       length_S: of each.
-      order_S: the segments, and the padding of each row after them, row by row.
-      extent_S: positions of each, in that order.
-      rows: how many there are.
-      room: of a row.
+      is_text_BL: which positions hold a segment; None if all do.
+      shape: rows, and positions of each.
     """
 
     begin_S: np.ndarray
     length_S: np.ndarray
-    order_S: np.ndarray
-    extent_S: np.ndarray
-    rows: int
-    room: int
+    is_text_BL: np.ndarray | None
+    shape: tuple[int, int]
 
     @staticmethod
     def of(row_S: np.ndarray, length_S: np.ndarray, rows: int, room: int) -> "_Layout":
-        used_B = np.bincount(row_S, length_S, rows).astype(np.int64)
+        used_B = np.bincount(row_S, length_S, rows).astype(int)
         if used_B.max(initial=0) > room:
             row = int(np.argmax(used_B))
             raise ValueError(f"row {row} holds {used_B[row]} tokens and has room for {room}")
-        before_S = np.cumsum(length_S) - length_S
-        begin_S = before_S - (np.cumsum(used_B) - used_B)[row_S]
-        order_S = np.argsort(np.concatenate([row_S, np.arange(rows)]), kind="stable")
-        extent_S = np.concatenate([length_S, room - used_B])[order_S]
-        return _Layout(begin_S, length_S, order_S, extent_S, rows, room)
+        begin_S = np.cumsum(length_S) - length_S - (np.cumsum(used_B) - used_B)[row_S]
+        is_full = np.sum(used_B) == rows * room
+        is_text_BL = None if is_full else np.arange(room) < used_B[:, None]
+        return _Layout(begin_S, length_S, is_text_BL, (rows, room))
+
+    def placed(self, value_T: np.ndarray) -> np.ndarray:
+        """Lays what segments hold into the rows, and 0 on padding."""
+        if self.is_text_BL is None:
+            return value_T.reshape(self.shape)
+        value_BL = np.zeros(self.shape, value_T.dtype)
+        value_BL[self.is_text_BL] = value_T
+        return value_BL
 
     def spread(self, value_S: np.ndarray) -> np.ndarray:
         """Gives every position its segment's number, and padding 0."""
-        padded_S = np.zeros(len(self.order_S), np.int32)
-        padded_S[: len(value_S)] = value_S
-        return np.repeat(padded_S[self.order_S], self.extent_S).reshape(self.rows, self.room)
+        return self.placed(np.repeat(value_S.astype(np.int32), self.length_S))
 
-    def placed(self, value_T: np.ndarray, is_text_BL: np.ndarray | None) -> np.ndarray:
-        """Lays what segments hold into the rows, and 0 on padding."""
-        if is_text_BL is None:
-            return value_T.reshape(self.rows, self.room)
-        value_BL = np.zeros((self.rows, self.room), value_T.dtype)
-        value_BL[is_text_BL] = value_T
-        return value_BL
-
-    def stream(self, token_T: np.ndarray, split_S: np.ndarray) -> tuple[Stream, np.ndarray | None]:
-        """What a stack reads, and which positions hold text; None if all do."""
-        start_BL, end_BL = self.spread(self.begin_S), self.spread(self.begin_S + self.length_S)
-        position_BL = np.arange(self.room, dtype=np.int32) - start_BL
-        is_text_BL = None
-        if len(token_T) < self.rows * self.room:
-            is_text_BL = end_BL > 0
-            position_BL *= is_text_BL
+    def stream(self, token_T: np.ndarray, split_S: np.ndarray) -> Stream:
+        """What a stack reads; split_S is where the inputs of each segment end in it."""
+        start_BL = self.spread(self.begin_S)
+        position_BL = np.arange(self.shape[1], dtype=np.int32) - start_BL
+        if self.is_text_BL is not None:
+            position_BL *= self.is_text_BL
         split_BL = self.spread(self.begin_S + split_S)
-        tokens_BL = self.placed(token_T, is_text_BL)
-        return Stream(tokens_BL, position_BL, start_BL, split_BL, end_BL), is_text_BL
+        end_BL = self.spread(self.begin_S + self.length_S)
+        return Stream(self.placed(token_T), position_BL, start_BL, split_BL, end_BL)
 
 
 def pack(examples: Examples, objective_B: np.ndarray, row: Row, start: int = 0) -> Batch:
@@ -102,50 +93,46 @@ def pack(examples: Examples, objective_B: np.ndarray, row: Row, start: int = 0) 
 
 
 def _pair(examples: Examples, objective_B: np.ndarray, row: Row, start: int) -> Batch:
-    inputs_M, targets_L = examples.apart()
+    inputs, targets = examples.apart()
     given_S, learnt_S = examples.given_S, examples.learnt_S
     left = _Layout.of(examples.row_S, given_S, len(objective_B), row.inputs)
     right = _Layout.of(examples.row_S, learnt_S, len(objective_B), row.targets)
-    encoder, _ = left.stream(inputs_M, given_S)
-    decoder, is_text_BL = right.stream(_moved(targets_L, learnt_S, start), np.zeros_like(learnt_S))
     return Batch(
-        encoder,
-        decoder,
+        left.stream(inputs, given_S),
+        right.stream(_moved(targets, learnt_S, start), np.zeros_like(learnt_S)),
         right.spread(left.begin_S),
         right.spread(left.begin_S + given_S),
-        right.placed(targets_L, is_text_BL),
-        right.placed(_weights(examples), is_text_BL),
+        right.placed(targets),
+        right.placed(_weights(examples)),
         objective_B,
     )
 
 
 def _encoder(examples: Examples, objective_B: np.ndarray, row: Row, start: int) -> Batch:
-    inputs_M, targets_L = examples.apart()
     assert examples.is_in_place
+    inputs, targets = examples.apart()
     layout = _Layout.of(examples.row_S, examples.given_S, len(objective_B), row.total)
-    stream, is_text_BL = layout.stream(inputs_M, examples.given_S)
-    learnt = (targets_L, _weights(examples))
-    placed = (layout.placed(values_L, is_text_BL) for values_L in learnt)
-    return Batch(stream, None, None, None, *placed, objective_B)
+    stream = layout.stream(inputs, examples.given_S)
+    learnt = layout.placed(targets), layout.placed(_weights(examples))
+    return Batch(stream, None, None, None, *learnt, objective_B)
 
 
 def _decoder(examples: Examples, objective_B: np.ndarray, row: Row, start: int) -> Batch:
-    given_S, weight_T = examples.given_S, _weights(examples)
+    given_S, weights = examples.given_S, _weights(examples)
     if examples.is_in_place:
-        read_T, said_T = examples.apart()
+        read, said = examples.apart()
         length_S = split_S = given_S
     else:
-        read_T = said_T = examples.together()
+        read = said = examples.together()
         length_S = given_S + examples.learnt_S
         # The position that reads the last input predicts the first target: it ends the inputs.
         split_S = np.where(given_S > 0, np.minimum(given_S + 1, length_S), 0)
         if given_S.any():
-            learnt_L, weight_T = weight_T, np.zeros(len(said_T), np.float32)
-            weight_T[~examples.is_given_T] = learnt_L
+            learnt, weights = weights, np.zeros(len(said), np.float32)
+            weights[~examples.is_given_T] = learnt
     layout = _Layout.of(examples.row_S, length_S, len(objective_B), row.total)
-    stream, is_text_BL = layout.stream(_moved(read_T, length_S, start), split_S)
-    placed = (layout.placed(values_T, is_text_BL) for values_T in (said_T, weight_T))
-    return Batch(None, stream, None, None, *placed, objective_B)
+    stream = layout.stream(_moved(read, length_S, start), split_S)
+    return Batch(None, stream, None, None, layout.placed(said), layout.placed(weights), objective_B)
 
 
 def _moved(token_T: np.ndarray, length_S: np.ndarray, start: int) -> np.ndarray:

@@ -45,9 +45,10 @@ def hide(
     begins_BL = is_hidden_BL & is_read_BL
     begins_BL[:, 1:] &= ~is_hidden_BL[:, :-1]
     begin = np.flatnonzero(begins_BL)
-    row = begin // tokens_BL.shape[1]
+    many_B = np.bincount(begin // tokens_BL.shape[1], minlength=len(tokens_BL))
+    before = np.repeat(np.cumsum(many_B) - many_B, many_B)
     marked_BL = tokens_BL.copy()
-    marked_BL.reshape(-1)[begin] = first - (np.arange(len(row)) - np.searchsorted(row, row))
+    marked_BL.reshape(-1)[begin] = first - (np.arange(len(begin)) - before)
     return _left(marked_BL, begins_BL | (is_read_BL & ~is_hidden_BL))
 
 
@@ -180,19 +181,25 @@ class Denoising(Objective):
         is_read_BL = np.ones_like(is_hidden_BL)
         if not self.mean:
             is_read_BL = self._fits(is_hidden_BL, row, vocabulary)
-        # Mode and end are hidden from nobody; they are columns of the text.
-        sides, many = [], []
-        for before, is_absent_BL in ((modes, is_hidden_BL), ([], ~is_hidden_BL)):
-            framed_BL = _framed(before, tokens_BL, end)
-            is_absent_BL = _framed([False] * len(before), is_absent_BL, [False])
-            is_whole_BL = _framed([True] * len(before), is_read_BL, [True])
-            if self.form == "dropped":
-                left, many_B = _left(framed_BL, is_whole_BL & ~is_absent_BL)
-            else:
-                left, many_B = hide(framed_BL, is_absent_BL, is_whole_BL, vocabulary.sentinel(0))
-            sides.append(left)
-            many.append(many_B)
-        return Examples(np.arange(text.rows), *many, sides=(sides[0], sides[1]))
+        inputs, given_S = self._side(modes, tokens_BL, is_hidden_BL, is_read_BL, vocabulary)
+        targets, learnt_S = self._side([], tokens_BL, ~is_hidden_BL, is_read_BL, vocabulary)
+        return Examples(np.arange(text.rows), given_S, learnt_S, sides=(inputs, targets))
+
+    def _side(
+        self,
+        before: list[int],
+        tokens_BL: np.ndarray,
+        is_hidden_BL: np.ndarray,
+        is_read_BL: np.ndarray,
+        vocabulary: Vocabulary,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is left of each row, with its mode and end, which are hidden from nobody."""
+        framed = _framed(before, tokens_BL, [vocabulary.end])
+        is_hidden = _framed([False] * len(before), is_hidden_BL, [False])
+        is_read = _framed([True] * len(before), is_read_BL, [True])
+        if self.form == "dropped":
+            return _left(framed, is_read & ~is_hidden)
+        return hide(framed, is_hidden, is_read, vocabulary.sentinel(0))
 
     def _hidden(self, chance: Chance, length: int) -> np.ndarray:
         """Which tokens of each row are hidden."""
@@ -222,8 +229,8 @@ class Denoising(Objective):
         targets_BL = np.cumsum(is_hidden_BL, axis=1) + 1
         is_fit_BL = np.ones_like(is_hidden_BL)
         if self.form == "sentinels":
-            turns_BL = is_hidden_BL[:, 1:] != is_hidden_BL[:, :-1]
-            begins_BL = np.concatenate([np.ones_like(is_hidden_BL[:, :1]), turns_BL], axis=1)
+            begins_BL = np.ones_like(is_hidden_BL)
+            begins_BL[:, 1:] = is_hidden_BL[:, 1:] != is_hidden_BL[:, :-1]
             hidden_BL = np.cumsum(begins_BL & is_hidden_BL, axis=1)
             shown_BL = np.cumsum(begins_BL & ~is_hidden_BL, axis=1)
             inputs_BL += hidden_BL

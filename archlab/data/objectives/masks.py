@@ -80,9 +80,12 @@ def _parts(chance: Chance, purpose: str, total: int, parts: int) -> np.ndarray:
     # its place, so that what is found is the place itself, and no two are equal.
     places = total - 1
     low = np.uint32((1 << (places - 1).bit_length()) - 1)
-    key = chance.words(purpose, places) & ~low | np.arange(places, dtype=np.uint32)
-    smallest = np.partition(key, parts - 2, axis=1)[:, : parts - 1]
-    return np.diff(np.sort(smallest & low, axis=1) + 1, prepend=0, append=total)
+    key_BL = chance.words(purpose, places)
+    key_BL &= ~low
+    key_BL |= np.arange(places, dtype=np.uint32)
+    key_BL.partition(parts - 2, axis=1)
+    cut_BS = np.sort(key_BL[:, : parts - 1] & low, axis=1) + 1
+    return np.diff(cut_BS, prepend=0, append=total)
 
 
 def tokens(chance: Chance, length: int, rate: float) -> np.ndarray:
