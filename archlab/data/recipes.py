@@ -13,17 +13,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
-from archlab.data import order, reports, shards, sources, store
+from archlab.data import code, order, reports, shards, sources, store
 from archlab.data.places import Place
 from archlab.data.reports import Report
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
-
-ROOMS = ("**/*.py",)  # of archlab.data, any of which may decide what a recipe says
-ENCODING = ("sources.py", "vocabulary.py", "documents.py", "plan.py", "tasks.py", "writer.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +34,9 @@ class Data:
         given.
       broken_shards: how many shards of a store may be left out because they are missing or have
         changed.
+
+    Raises:
+      ValueError: a number below 0.
     """
 
     folder: str | None = None
@@ -45,6 +44,10 @@ class Data:
     tfds: str | None = None
     cache: str | None = None
     broken_shards: int = 0
+
+    def __post_init__(self):
+        if self.broken_shards < 0:
+            raise ValueError(f"Data.broken_shards={self.broken_shards}; it is 0 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Work:
       options: of the runner.
       shards: of a store that is made; None cuts by number of documents.
       every: seconds between two reports.
+
+    Raises:
+      ValueError: a number below 1.
     """
 
     workers: int = 1
@@ -64,6 +70,11 @@ class Work:
     options: tuple[str, ...] = ()
     shards: int | None = None
     every: float = reports.SELDOM
+
+    def __post_init__(self):
+        for name in ("workers", "shards"):
+            if (many := getattr(self, name)) is not None and many < 1:
+                raise ValueError(f"{name}={many}; it is 1 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,10 +226,10 @@ def prepare(
     facts = dataclasses.asdict(data)
     for fact in ("cache", "broken_shards"):  # they do not decide what is in a store
         del facts[fact]
-    code = _code(modules, [*facts.values()], ROOMS)
+    mark = code.digest(modules, [*facts.values()], code.ALL)
     root = store.root(data.cache)
     paths = {
-        name: f"{root}/recipes/{order.hashed(name, code):016x}.json"
+        name: f"{root}/recipes/{order.hashed(name, mark):016x}.json"
         for name in dict.fromkeys(mixtures)
     }
     if all(_is_fresh(path, data) for path in paths.values()):
@@ -229,7 +240,7 @@ def prepare(
         "cache": root,
         "modules": list(modules),
         # Of the text, its own state decides, and of the vocabulary, what it is.
-        "encoding": _code(modules, [data.tfds], ENCODING),
+        "encoding": code.digest(modules, [data.tfds], code.ENCODING),
         "recipes": paths,
     }
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
@@ -245,19 +256,6 @@ def prepare(
         env={**os.environ, **quiet},
     )
     return Preparation(paths, data.broken_shards, process, file.name, errors)
-
-
-def _code(modules: tuple[str, ...], facts: list, rooms: tuple[str, ...]) -> str:
-    """Names everything but the text that decides what a store, or a recipe, holds."""
-    digest = hashlib.sha256(json.dumps([*facts, *modules]).encode())
-    files = [path for room in rooms for path in sorted(Path(__file__).parent.glob(room))]
-    for module in modules:
-        found = Path(module if module.endswith(".py") else module.replace(".", "/") + ".py")
-        files += [found] if found.is_file() else []
-    files += [Path(fact) for fact in facts if fact and Path(fact).is_file()]  # a vocabulary
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _is_fresh(path: str, data: Data) -> bool:
