@@ -1,6 +1,7 @@
 """The cache: text encoded ahead of training, with a bar that says how far it is."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -12,6 +13,8 @@ from archlab.data.options import Data, Work
 from archlab.data.recipes import prepare
 from archlab.data.reports import Report
 from archlab.data.store import Store
+
+STOPPED = 130  # exit status
 
 
 def cache(
@@ -35,6 +38,9 @@ def cache(
     try:
         with _shown(console) as tell:
             recipes = preparation.wait(tell)
+    except KeyboardInterrupt:
+        console.print(f"stopped; the same command goes on from the last shard in {data.cache}")
+        sys.exit(STOPPED)
     finally:
         preparation.close()
     found = {}

@@ -27,6 +27,9 @@ class Data:
         given.
       broken_shards: how many shards of a store may be left out because they are missing or have
         changed.
+
+    Raises:
+      ValueError: a number below 0.
     """
 
     folder: str | None = None
@@ -42,6 +45,10 @@ class Data:
     cache: str | None = None
     broken_shards: int = 0
 
+    def __post_init__(self):
+        if self.broken_shards < 0:
+            raise ValueError(f"Data.broken_shards={self.broken_shards}; it is 0 or more")
+
 
 @dataclasses.dataclass(frozen=True)
 class Work:
@@ -53,6 +60,9 @@ class Work:
       options: of the runner.
       shards: of a store that is made; None cuts by number of documents.
       every: seconds between two reports.
+
+    Raises:
+      ValueError: a number below 1.
     """
 
     workers: int = 1
@@ -60,3 +70,8 @@ class Work:
     options: tuple[str, ...] = ()
     shards: int | None = None
     every: float = reports.SELDOM
+
+    def __post_init__(self):
+        for name in ("workers", "shards"):
+            if (many := getattr(self, name)) is not None and many < 1:
+                raise ValueError(f"{name}={many}; it is 1 or more")

@@ -58,7 +58,9 @@ class Place:
     @functools.cached_property
     def _system(self) -> tuple[fsspec.AbstractFileSystem, str]:
         try:
-            system, root = fsspec.core.url_to_fs(self.path)
+            # Buckets have no folders to be made; a file:// that stands for one has.
+            more = {"auto_mkdir": True} if self.path.startswith("file:") else {}
+            system, root = fsspec.core.url_to_fs(self.path, **more)
         except (ImportError, ValueError) as error:
             raise ValueError(f"{self.path} cannot be reached: {error}") from error
         return system, root.rstrip("/")

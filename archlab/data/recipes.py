@@ -13,11 +13,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
-from archlab import modules as user
-from archlab.data import reports, shards, sources, store
+from archlab.data import code, reports, shards, sources, store
 from archlab.data.chance import hashed
 from archlab.data.objectives.objective import Objective
 from archlab.data.objectives.table import OBJECTIVES
@@ -26,12 +24,6 @@ from archlab.data.places import Place
 from archlab.data.reports import Report
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
-
-ROOMS = ("**/*.py",)  # of archlab.data, any of which may decide what a recipe says
-ENCODING = (
-    *("sources.py", "corpora.py", "documents.py", "plan.py", "tasks.py", "writer.py"),
-    *("vocabulary.py", "tokenizers.py", "pieces.py", "huggingface.py"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,10 +204,10 @@ def prepare(
     facts = dataclasses.asdict(data)
     for fact in ("cache", "broken_shards"):  # they do not decide what is in a store
         del facts[fact]
-    code = _code(modules, [*facts.values()], ROOMS)
+    mark = code.digest(modules, [*facts.values()], code.ALL)
     root = store.root(data.cache)
     paths = {
-        name: f"{root}/recipes/{hashed(name, code):016x}.json" for name in dict.fromkeys(mixtures)
+        name: f"{root}/recipes/{hashed(name, mark):016x}.json" for name in dict.fromkeys(mixtures)
     }
     if all(_is_fresh(path, data) for path in paths.values()):
         return Preparation(paths, data.broken_shards)
@@ -224,7 +216,7 @@ def prepare(
         "data": {**dataclasses.asdict(data), "cache": root},
         "modules": list(modules),
         # Of the text, its own state decides, and of the vocabulary, what it is.
-        "encoding": _code(modules, [data.tfds], ENCODING),
+        "encoding": code.digest(modules, [data.tfds], code.ENCODING),
         "recipes": paths,
     }
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
@@ -248,18 +240,6 @@ def quiet() -> dict[str, str]:
     """
     own = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     return {**os.environ, **own}
-
-
-def _code(modules: tuple[str, ...], facts: list, rooms: tuple[str, ...]) -> str:
-    """Names everything but the text that decides what a store, or a recipe, holds."""
-    digest = hashlib.sha256(json.dumps([*facts, *modules]).encode())
-    files = [path for room in rooms for path in sorted(Path(__file__).parent.glob(room))]
-    for module in modules:
-        files += user.files(module)
-    files += [Path(fact) for fact in facts if fact and Path(fact).is_file()]  # a vocabulary
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _is_fresh(path: str, data: Data) -> bool:

@@ -26,7 +26,10 @@ def apart(sides):
 def joined(sides):
     one = apart(sides)
     return Examples(
-        one.row_S, one.given_S, one.learnt_S, joined_T=flat([*left, *right] for left, right in sides)
+        one.row_S,
+        one.given_S,
+        one.learnt_S,
+        joined_T=flat([*left, *right] for left, right in sides),
     )
 
 

@@ -23,8 +23,8 @@ LAYERS = """
 1  architecture bindings experiments mesh size stages commands/vocabularies data/bins
    data/options data/order data/packing data/prefetch data/shards data/tokenizers
    model/visibility report/history
-2  ledger statements things data/corpora data/plan data/store data/vocabulary model/layers
-   report/figures train/optimizer
+2  ledger statements things data/code data/corpora data/plan data/store data/vocabulary
+   model/layers report/figures train/optimizer
 3  data/features data/writer model/transformer report/page show/row show/statistics
    data/objectives/masks data/objectives/objective
 4  settings data/readers evaluation/generate train/step data/objectives/denoising

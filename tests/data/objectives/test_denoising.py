@@ -61,7 +61,9 @@ def stretches(ids):
     """What stands between sentinels, and the sentinels: each alone where there is one."""
     return [
         (is_text, [*group])
-        for is_text, group in itertools.groupby(ids, lambda token: token <= V.size - 1 - V.sentinels)
+        for is_text, group in itertools.groupby(
+            ids, lambda token: token <= V.size - 1 - V.sentinels
+        )
     ]
 
 

@@ -97,7 +97,9 @@ def test_a_row_is_full_but_for_what_a_last_piece_may_leave():
 def test_half_of_the_pieces_are_cut_and_half_of_those_each_way():
     text = texts.of([[[5, 6, 7, 8, 9, 1], [5, 6, 1]]] * 1500)
     said = {
-        order: [one for _, one in sum(by_row(made(Infilling(order=order), text, row_of(40)), 1500), [])]
+        order: [
+            one for _, one in sum(by_row(made(Infilling(order=order), text, row_of(40)), 1500), [])
+        ]
         for order in ("both", "psm", "spm")
     }
     is_cut = [one[0] == P for one in said["both"]]

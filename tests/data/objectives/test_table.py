@@ -168,7 +168,7 @@ WHOLE = [(name, kind) for name, kind in CASES if OBJECTIVES[name].takes_pieces(R
 @settings(max_examples=25)
 @given(data=st.data(), seed=texts.SEEDS)
 def test_pieces_of_any_length_are_each_an_example(name, kind, data, seed):
-    row, how = Row(9, 8, kind), OBJECTIVES[name]
+    row = Row(9, 8, kind)
     text = data.draw(texts.ragged(row.total))
     found = made(name, row, text, seed=seed)
     assert found.row_S.tolist() == text.row_S.tolist()
