@@ -17,13 +17,13 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  axes batch directory modules progress record refusal spelling commands/app data/order
-   data/sources data/store data/vocabulary model/attention model/position report/ink train/loss
-1  architecture bindings experiments mesh size stages data/objectives data/prefetch data/recipes
-   model/visibility report/history
-2  ledger statements things data/rows model/layers report/figures train/optimizer
-3  data/packing data/tasks model/transformer report/page
-4  settings data/build data/pipeline evaluation/generate train/step
+0  axes batch directory form progress refusal spelling commands/app data/order data/sources
+   data/store data/vocabulary model/attention model/position report/ink train/loss
+1  architecture bindings experiments mesh modules record size stages data/objectives
+   data/prefetch data/recipes model/visibility report/lines
+2  ledger statements things data/rows model/layers report/history train/optimizer
+3  data/packing data/tasks model/transformer report/figures
+4  settings data/build data/pipeline evaluation/generate report/page train/step
 5  config program show train/checkpoint train/meter
 6  trained commands/tasks evaluation/validation train/loop
 7  run commands/runs
