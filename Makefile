@@ -25,7 +25,7 @@ demo: .venv/installed  ## trains the quickstart, says whether the loss is as exp
 test: .venv/tested  ## the whole test suite, and the examples in docstrings
 	$(QUIET) $(BIN)/python -m pytest
 
-check: .venv/tested  ## format, lint, and the rules of the house; under a minute
+check: .venv/tested  ## format, lint, and the rules of the house; half a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(QUIET) $(BIN)/python -m pytest -q tests/house

@@ -55,7 +55,7 @@ setup(
         "ml-collections>=1.1",
         "gin-config>=0.5",
         "rich>=14",
-        "typer>=0.20",
+        "typer>=0.29",
         "matplotlib>=3.10",
         "jinja2>=3.1",
         "markupsafe>=3",

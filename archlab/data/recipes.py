@@ -107,6 +107,17 @@ class Recipe:
         )
 
     @functools.cached_property
+    def texts(self) -> dict[str, str]:
+        """Digests of the texts that it is made of, whatever is made of them, by their names.
+
+        Example:
+          {"python_stdlib train": "5f70bf18…", "python_stdlib validation": "86c5e3a1…"}
+        """
+        found = [one for split in sources.SPLITS for one in self.stores(split) if one]
+        said = [one.manifest for one in found]
+        return {f"{one['source']} {one['split']}": one["sha256"] for one in said}
+
+    @functools.cached_property
     def digest(self) -> str:
         """Names the text, the tasks and the vocabulary; other digests are other rows."""
         facts = [self.content["vocabulary"]["size"]]

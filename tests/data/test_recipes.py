@@ -13,6 +13,7 @@ from archlab.data import writer
 from archlab.data.plan import Plan
 from archlab.data.recipes import Data, Preparation, Recipe, Work, prepare
 from archlab.data.reports import Report
+from archlab.data.sources import SPLITS
 from tests.data.conftest import written
 
 
@@ -54,6 +55,10 @@ def test_what_a_recipe_says(recipes):
         assert first == second  # two tasks of one text have one store
         first.verify()
     assert len({recipe.digest for recipe in recipes.values()}) == len(recipes)
+    texts = [recipe.texts for recipe in recipes.values()]  # all are made of one folder
+    assert all(found == texts[0] for found in texts)
+    kept = {f"folder {split}": one.stores(split)[0].manifest["sha256"] for split in SPLITS}
+    assert texts[0] == kept
 
 
 @pytest.mark.parametrize("change", ["folder", "vocabulary", "modules", "mixture", "code"])
