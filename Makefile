@@ -11,10 +11,10 @@ EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check smoke golden bench clean
+.PHONY: help install demo test check smoke golden bench bench-data clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
 
 install: .venv/installed  ## .venv with archlab in it
 
@@ -25,7 +25,7 @@ demo: .venv/installed  ## trains the quickstart, says whether the loss is as exp
 test: .venv/tested  ## the whole test suite, and the examples in docstrings
 	$(QUIET) $(BIN)/python -m pytest
 
-check: .venv/tested  ## format, lint, and the rules of the house; under a minute
+check: .venv/tested  ## format, lint, and the rules of the house; half a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(QUIET) $(BIN)/python -m pytest -q tests/house
@@ -40,7 +40,10 @@ golden: .venv/tested  ## writes tests/golden anew, to be read in the diff
 	ARCHLAB_GOLDEN=1 $(QUIET) $(BIN)/python -m pytest -q tests/house/test_gin.py
 
 bench: .venv/tested  ## measures speed as ratios within one run, and writes docs/benchmarks.md
-	$(QUIET) $(BIN)/python benchmarks/bench.py
+	$(QUIET) $(BIN)/python -m benchmarks.bench
+
+bench-data: .venv/tested  ## batches beside those of SeqIO and t5, in ten minutes; writes docs/benchmarks_data.md
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.data $(BENCH)
 
 clean:  ## removes what make made, all but runs/
 	rm -rf .venv build archlab.egg-info .pytest_cache .ruff_cache

@@ -6,6 +6,9 @@ runs is only what is declared here.
 
 import dataclasses
 
+from archlab.refusal import Refusal
+from archlab.spelling import not_one_of
+
 VISIBILITY = {
     "causal_decoder": "causal",
     "prefix_decoder": "prefix",
@@ -18,7 +21,7 @@ ACTIVATIONS = ("swiglu", "geglu", "relu")
 
 def _choose(field: str, value: str, allowed) -> None:
     if value not in allowed:
-        raise ValueError(f"{field}={value!r} is not one of {', '.join(allowed)}")
+        raise Refusal(f"{field}={not_one_of(value, allowed)}", field)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,12 +9,12 @@ nothing reads, checks no types, and suggests nothing. This file knows no gin.
 """
 
 import dataclasses
+import math
 import types
 import typing
 
 from archlab.spelling import nearest
 
-ROOT = "Run"
 _WORDS = {int: "a whole number", float: "a number", str: "a word in quotes", bool: "True or False"}
 
 
@@ -64,7 +64,7 @@ class Reference:
     called: bool = True
 
     def __repr__(self):
-        return f"@{_scoped(self.scope, self.name)}{'()' if self.called else ''}"
+        return f"@{scoped(self.scope, self.name)}{'()' if self.called else ''}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +88,22 @@ class Binding:
     @property
     def key(self) -> str:
         """What is bound, as it is written."""
-        return f"{_scoped(self.scope, self.name)}.{self.field}"
+        return f"{scoped(self.scope, self.name)}.{self.field}"
 
     def __str__(self):
         return f"{self.key} = {self.value!r}"
 
 
-def _scoped(scope: str, name: str) -> str:
+def scoped(scope: str, name: str) -> str:
+    """Writes a class, or one of several things of it.
+
+    Args:
+      scope: of the thing; "" for the only one.
+      name: of the class.
+
+    Returns:
+      "span/Stage", or "Stage".
+    """
     return f"{scope}/{name}" if scope else name
 
 
@@ -146,7 +155,7 @@ def check(binding: Binding, kinds: dict[str, type]) -> None:
         meant = nearest(field, known)
         owners = [other for other, kind in kinds.items() if field in fields(kind)]
         if owners:
-            meant = f", did you mean '{_scoped(binding.scope, owners[0])}.{field}'?"
+            meant = f", did you mean '{scoped(binding.scope, owners[0])}.{field}'?"
         raise place.error(f"{name} has no {field!r}{meant}")
     for reference in references(binding.value):
         check_name(place, reference.scope, reference.name, kinds)
@@ -191,13 +200,15 @@ def fits(value: object, hint: object) -> bool:
     Example:
       >>> fits("six", int), fits(6, int), fits(6, float), fits(True, int)
       (False, True, True, False)
+      >>> fits(1e999, float)
+      False
 
     Args:
       value: of a binding.
       hint: the field's type.
 
     Returns:
-      Whether it fits; lists may stand for tuples.
+      Whether it fits; lists may stand for tuples, and a number is finite.
     """
     kind, parts = typing.get_origin(hint), typing.get_args(hint)
     if kind in (typing.Union, types.UnionType):
@@ -211,8 +222,15 @@ def fits(value: object, hint: object) -> bool:
     if dataclasses.is_dataclass(hint):
         return isinstance(value, Reference) and value.name == hint.__name__
     if hint is float:
-        return type(value) in (int, float)
+        return type(value) in (int, float) and _is_finite(value)
     return type(value) is hint
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can be
+        return False
 
 
 def _said(hint: object) -> str:
@@ -240,60 +258,3 @@ def check_once(bindings: list[Binding]) -> None:
         earlier = first.setdefault(binding.key, binding)
         if earlier is not binding:
             raise binding.place.error(f"{binding.key} is bound already, in {earlier.place}")
-
-
-def check_whole(bindings: list[Binding], kinds: dict[str, type], file: str) -> None:
-    """Refuses an experiment that lacks a value, or that has one which nothing reads.
-
-    Args:
-      bindings: each checked, no key twice.
-      kinds: the classes, by name.
-      file: of the experiment.
-
-    Raises:
-      ConfigError: with what is missing or has no effect.
-    """
-    read: set[str] = set()
-    waiting = [("", ROOT, Place(file))]
-    scopes: set[tuple[str, str]] = set()
-    while waiting:
-        scope, name, place = waiting.pop()
-        scopes.add((scope, name))
-        bound = of(bindings, scope, name)
-        read |= {binding.key for binding in bound.values()}
-        for field in dataclasses.fields(kinds[name]):
-            if field.default is dataclasses.MISSING and field.name not in bound:
-                key = f"{_scoped(scope, name)}.{field.name}"
-                raise place.error(
-                    f"{key} is not set anywhere; bind it, or include a word that does"
-                )
-        for binding in bound.values():
-            for reference in references(binding.value):
-                waiting.append((reference.scope or scope, reference.name, binding.place))
-    for binding in bindings:
-        if binding.key in read:
-            continue
-        used = sorted(_scoped(scope, name) for scope, name in scopes if name == binding.name)
-        said = f"{binding.key} has no effect"
-        if not used:
-            raise binding.place.error(f"{said}: nothing refers to @{binding.name}()")
-        if binding.scope:
-            wanted = _scoped(binding.scope, binding.name)
-            raise binding.place.error(f"{said}: no @{wanted}() is used{nearest(wanted, used)}")
-        others = ", ".join(sorted(f"{one}.{binding.field}" for one in used))
-        raise binding.place.error(f"{said}: {others} say otherwise; bind those")
-
-
-def of(bindings: list[Binding], scope: str, name: str) -> dict[str, Binding]:
-    """Finds what one thing is made with.
-
-    Args:
-      bindings: all of them.
-      scope: of the thing.
-      name: of its class.
-
-    Returns:
-      The binding of each bound field; one with the scope goes before one without.
-    """
-    found = {one.field: one for one in bindings if (one.scope, one.name) == ("", name)}
-    return found | {one.field: one for one in bindings if (one.scope, one.name) == (scope, name)}

@@ -29,6 +29,8 @@ MAY_CHANGE = (
     "run.tensorboard",
     "run.expect",
     "run.mesh.",
+    "run.data.cache",
+    "run.data.broken_shards",
     "run.remat",
     "run.unroll",
 )

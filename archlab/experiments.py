@@ -38,11 +38,13 @@ def find(experiment: str | Path) -> Path:
     path, known = Path(experiment), home() / "experiments"
     if path.suffix == ".gin" and path.is_file():
         return path
-    if (known / f"{path.stem}.gin").is_file() and path.parent in (Path("."), Path("experiments")):
-        return known / f"{path.stem}.gin"
-    if path.is_dir():
+    named = known / f"{path.name.removesuffix('.gin')}.gin"
+    if named.is_file() and path.parent in (Path("."), Path("experiments")):
+        return named
+    is_something = str(experiment) != ""  # which a path takes for this directory
+    if is_something and path.is_dir():
         raise ValueError(f"{experiment} is a directory; an experiment is a .gin file")
-    if path.exists():
+    if is_something and path.exists():
         raise ValueError(f"{experiment} is no experiment; its name would end in .gin")
     there = {one.stem for folder in (known, path.parent) for one in folder.glob("*.gin")}
     raise ValueError(f"no experiment {str(experiment)!r}{nearest(path.stem, there)}")

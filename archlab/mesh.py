@@ -18,6 +18,7 @@ import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from archlab import axes
+from archlab.refusal import Refusal
 
 Tree = Any  # arrays, or what stands for them, in dicts, tuples and dataclasses
 RULES = (
@@ -93,14 +94,16 @@ class Mesh:
         """
         devices = jax.devices() if devices is None else devices
         if self.model < 1 or len(devices) % self.model:
-            raise ValueError(
-                f"Mesh.model={self.model} does not divide the {len(devices)} devices that are here"
+            raise Refusal(
+                f"Mesh.model={self.model} does not divide the {len(devices)} devices that are here",
+                "Mesh.model",
             )
         data = len(devices) // self.model if self.data == -1 else self.data
         if data * self.model != len(devices):
-            raise ValueError(
+            raise Refusal(
                 f"Mesh.data={self.data} × Mesh.model={self.model} is not the {len(devices)} "
-                f"devices that are here; data={len(devices) // self.model} would be"
+                f"devices that are here; data={len(devices) // self.model} would be",
+                "Mesh.data",
             )
         return jax.make_mesh(
             (data, self.model),
@@ -134,9 +137,10 @@ def sharding(mesh: jax.sharding.Mesh, name: str, shape: tuple[int, ...]) -> Name
         if extent % ways and word == "kv_heads":
             chosen[number] = None
         elif extent % ways:
-            raise ValueError(
+            raise Refusal(
                 f"{word}={extent} does not divide over {axis}={ways}; "
-                f"the nearest that does is {ways * math.ceil(extent / ways)}"
+                f"the nearest that does is {ways * math.ceil(extent / ways)}",
+                f"Size.{word}",
             )
     return NamedSharding(mesh, PartitionSpec(*chosen))
 
@@ -185,9 +189,10 @@ def rows(mesh: jax.sharding.Mesh, batch: Tree) -> Tree:
 
     def place(array):
         if array.shape[0] % ways:
-            raise ValueError(
+            raise Refusal(
                 f"rows={array.shape[0]} does not divide over data={ways}; "
-                f"the nearest that does is {ways * math.ceil(array.shape[0] / ways)}"
+                f"the nearest that does is {ways * math.ceil(array.shape[0] / ways)}",
+                "Stage.rows",
             )
         return NamedSharding(mesh, PartitionSpec("data"))
 

@@ -1,20 +1,28 @@
 """The user's own Python, named on the command line: it registers tasks and staged mixtures."""
 
+import hashlib
 import importlib
 import importlib.util
 import os
 import sys
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from archlab.spelling import nearest
 
-def load(module: str) -> None:
+DIGITS = 16  # of a digest; enough to tell two files apart
+
+
+def load(module: str, known: Callable[[], Iterable[str]] = tuple) -> None:
     """Runs a module, once.
 
     Args:
       module: its name, looked for here first, or the path of a .py file.
+      known: asked, when it fails, for names that it may have meant.
 
     Raises:
-      ValueError: it is not there, or fails.
+      ValueError: it is not there, or fails; with the line.
     """
     try:
         if not module.endswith(".py"):
@@ -33,5 +41,75 @@ def load(module: str) -> None:
         except BaseException:
             del sys.modules[path.stem]
             raise
-    except Exception as error:  # whatever a user's file raises is the user's to mend
-        raise ValueError(f"--module {module}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a user's file raises is the user's to mend
+        raise ValueError(
+            f"--module {module}{_line(error, find(module))}: {type(error).__name__}: {error}"
+            f"{_meant(error, known)}"
+        ) from error
+
+
+def find(module: str) -> Path | None:
+    """Finds the file of a module, without running anything.
+
+    Args:
+      module: as for `load`.
+
+    Returns:
+      The path; None if it is not there, or is no Python source.
+    """
+    if module.endswith(".py"):
+        choices = [Path(module)]
+    else:
+        below = module.replace(".", "/")
+        ends = (f"{below}.py", f"{below}/__init__.py")
+        choices = [Path(place, end) for place in (os.getcwd(), *sys.path) for end in ends]
+    return next((choice.resolve() for choice in choices if choice.is_file()), None)
+
+
+def files(module: str) -> list[Path]:
+    """Finds what a module is made of, without running it.
+
+    Args:
+      module: as for `load`.
+
+    Returns:
+      Its file, or all files of a package; what they import from elsewhere is not looked for.
+    """
+    path = find(module)
+    if path is None:
+        return []
+    return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+
+
+def marks(modules: Iterable[str]) -> list[str]:
+    """Tells modules by their names and what they hold, however their paths are spelled.
+
+    Example:
+      marks(["./my_tasks.py"])   is ["my_tasks 3f0a9c2b77d1e805"]
+
+    Args:
+      modules: as for `load`.
+
+    Returns:
+      A mark for each.
+    """
+    found = [(module.removesuffix(".py"), find(module)) for module in modules]
+    return [
+        f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]}" if path else name
+        for name, path in found
+    ]
+
+
+def _line(error: BaseException, path: Path | None) -> str:
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f":{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""
+
+
+def _meant(error: BaseException, known: Callable[[], Iterable[str]]) -> str:
+    # Registries of other packages say what they do not know last, and not what they do know.
+    word = str(error).split()[-1:]
+    meant = nearest(word[0].strip("'\"."), known()) if word else ""
+    return meant if meant.startswith(",") else ""

@@ -12,6 +12,7 @@ from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
 from archlab.model.transformer import Transformer
+from archlab.refusal import blame
 from archlab.settings import Run
 from archlab.train import step
 from archlab.train.optimizer import rate
@@ -86,12 +87,10 @@ class Program:
           ValueError: rows or weights do not divide over the mesh, or the schedule is longer than
             the stage.
         """
-        try:
+        with blame(stage=self.number, ahead=f"stage {self.stage.name}: "):
             mesh.rows(self.mesh, step.microbatch(self.batch, self.stage.accumulate))
             rate(self.stage.schedule, self.stage.total_steps)
             self.shapes  # noqa: B018 - made to see that it can be
-        except ValueError as error:
-            raise ValueError(f"stage {self.stage.name}: {error.args[0]}") from error
 
     def first(self) -> State:
         """Makes the state that a run begins with."""
@@ -121,15 +120,18 @@ class Program:
         Raises:
           ValueError: an objective does not fit the architecture or the lengths.
         """
-        return pipeline.Rows(
-            recipe,
-            self.stage.inputs,
-            self.stage.targets,
-            self.run.architecture.kind,
-            seed=self.run.seed,
-            stage=self.number,
-            split=split,
-        )
+        with blame("Stage.mixture", self.number):
+            return pipeline.Rows(
+                recipe,
+                self.stage.inputs,
+                self.stage.targets,
+                self.run.architecture.kind,
+                seed=self.run.seed,
+                stage=self.number,
+                split=split,
+                unit=self.stage.unit,
+                documents=self.stage.documents,
+            )
 
     def _precision(self):
         # Accelerators multiply float32 in fewer bits unless they are told not to.

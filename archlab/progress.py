@@ -1,6 +1,7 @@
 """Progress: one line that says where a run is, how fast, and until when.
 
-On a terminal it is redrawn in place; elsewhere lines are printed, a few a minute.
+On a terminal it is redrawn in place; elsewhere lines are printed, a few a minute. What matters most
+comes first, since a narrow terminal cuts the end off.
 """
 
 import time
@@ -33,12 +34,14 @@ class Progress:
         self._stages, self._first, self._clock = stages, done, clock
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._live = None
+        self._line = ""
+        self._waiting: tuple[str, float] | None = None
         self._since: float | None = None
         self._told = -SPARSE
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+            self._live = Live(console=self._console, get_renderable=self._shown)
             self._live.__enter__()
         return self
 
@@ -54,12 +57,26 @@ class Progress:
         """
         self._console.print(Text(text))
 
+    def wait(self, what: str) -> None:
+        """Says at once what takes a while before the first step.
+
+        Args:
+          what: is being done.
+        """
+        self._waiting = what, self._clock()
+        if self._live is None:
+            self.say(f"{what} …")
+
     def begin(self) -> None:
-        """Starts the clock that the time left is reckoned by.
+        """Starts the clock that the time left is reckoned by, and ends the waiting.
 
         Without it the clock starts with the first step that is shown.
         """
         self._since = self._clock()
+        if self._waiting is not None:
+            what, since = self._waiting
+            self._waiting = None
+            self.say(f"{what}: {_span(self._since - since)}")
 
     def step(
         self,
@@ -89,18 +106,25 @@ class Progress:
         if left and taken > 0:
             until = f"{_span((now - self._since) / taken * left)} left"
         parts = [
+            until,
             f"{name} {step}/{steps}",
             *_losses(losses),
             f"{tokens_per_second:,.0f} tokens/s",
             f"data wait {waiting:.0%}",
-            until,
         ]
-        line = " · ".join(parts)
+        self._line = " · ".join(parts)
         if self._live is not None:
-            self._live.update(Text(line), refresh=True)
+            self._live.refresh()
         elif now - self._told >= SPARSE or step == steps:
             self._told = now
-            self.say(line)
+            self.say(self._line)
+
+    def _shown(self) -> Text:
+        line = self._line
+        if self._waiting is not None:
+            what, since = self._waiting
+            line = f"{_span(self._clock() - since)} · {what} …"
+        return Text(line, no_wrap=True, overflow="ellipsis")
 
 
 def _losses(losses: dict[str, float]) -> list[str]:

@@ -11,6 +11,8 @@ import math
 import time
 from pathlib import Path
 
+from archlab.form import parsed
+
 SPOTS = ("kind", "stage", "step")  # what a later line replaces an earlier one by
 ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -102,7 +104,7 @@ def read(path: Path) -> list[dict]:
             if number == len(lines):  # the run was killed here, or is writing right now
                 break
             raise ValueError(f"{path}:{number} {broken}") from None
-        spot = tuple(fields.get(name) for name in SPOTS)
+        spot = tuple(str(fields.get(name)) for name in SPOTS)
         found[(*spot, number) if fields["kind"] == "start" else spot] = _odd(fields)
     return list(found.values())
 
@@ -122,10 +124,7 @@ def _mend(path: Path) -> None:
 
 
 def _parsed(line: bytes) -> dict:
-    try:
-        fields = json.loads(line.decode())
-    except ValueError:
-        raise ValueError("is not JSON") from None
+    fields = parsed(line)
     if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
         raise ValueError("is no line of a record: it has no kind")
     return fields

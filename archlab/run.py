@@ -22,7 +22,7 @@ from archlab.model.transformer import parameters
 from archlab.program import Program
 from archlab.progress import Progress
 from archlab.record import Record
-from archlab.settings import Run
+from archlab.settings import Run, resolved
 from archlab.train import loop, step
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Meter, restored
@@ -73,7 +73,7 @@ def train(
     """
     if isinstance(run.stages, str):
         run = dataclasses.replace(run, stages=stages.named(run.stages))
-    config = {"experiment": experiment, "modules": list(modules), "run": dataclasses.asdict(run)}
+    config = {"experiment": experiment, "modules": list(modules), "run": resolved(run).to_dict()}
     devices = run.mesh.build()
     programs = [Program(run, number, devices) for number in range(len(run.stages))]
     for program in programs:
@@ -98,7 +98,7 @@ def train(
             )
         if position.step < program.stage.total_steps:
             program.learn  # noqa: B018 - compiled while another process prepares the text
-        recipes = preparation.wait()
+        recipes = preparation.wait(lambda report: progress.say(str(report)))
         _check_text(run, out, recipes)
         for each in programs:
             each.rows(recipes[each.stage.mixture], "train")

@@ -1,16 +1,20 @@
 """The settings of a run: everything that its numbers depend on, in one frozen tree."""
 
 import dataclasses
+import typing
 
 import jax.numpy as jnp
+from ml_collections import FrozenConfigDict
 
 from archlab import ledger
-from archlab.architecture import Architecture
-from archlab.data.recipes import Data
+from archlab.architecture import VISIBILITY, Architecture
+from archlab.data.options import Data
 from archlab.mesh import Mesh
 from archlab.model.transformer import REMAT, Transformer
+from archlab.refusal import Refusal, blame
 from archlab.size import Size
-from archlab.stages import Schedule, Stage
+from archlab.spelling import not_one_of
+from archlab.stages import Stage
 from archlab.train.optimizer import Optimizer
 
 PRECISIONS = {"bfloat16": jnp.bfloat16, "float32": jnp.float32}
@@ -66,25 +70,30 @@ class Run:
 
     def __post_init__(self):
         if not self.stages:
-            raise ValueError("Run.stages is empty; a run has at least one stage")
+            raise Refusal("Run.stages is empty; a run has at least one stage", "Run.stages")
         if not isinstance(self.stages, str):
             object.__setattr__(self, "stages", tuple(self.stages))
-            for stage in self.stages:
-                self.architecture_in(stage)
+            for number, stage in enumerate(self.stages):
+                with blame("Stage.architecture", number):
+                    self.architecture_in(stage)
         if self.precision not in PRECISIONS:
-            raise ValueError(f"Run.precision={self.precision!r} is not bfloat16 or float32")
+            raise Refusal(
+                f"Run.precision={not_one_of(self.precision, PRECISIONS)}", "Run.precision"
+            )
         for name in ("record_every", "save_every", "keep", "evaluate_rows"):
             if getattr(self, name) < 1:
-                raise ValueError(f"Run.{name}={getattr(self, name)}; it is 1 or more")
+                raise Refusal(f"Run.{name}={getattr(self, name)}; it is 1 or more", f"Run.{name}")
         for name in ("z_loss", "evaluate_every", "seed"):
             if getattr(self, name) < 0:
-                raise ValueError(f"Run.{name}={getattr(self, name)}; it is 0 or more")
+                raise Refusal(f"Run.{name}={getattr(self, name)}; it is 0 or more", f"Run.{name}")
         if self.remat not in ("none", *REMAT):
-            raise ValueError(f"Run.remat={self.remat!r} is not one of none, {', '.join(REMAT)}")
+            raise Refusal(f"Run.remat={not_one_of(self.remat, ('none', *REMAT))}", "Run.remat")
         if self.expect is not None:
             object.__setattr__(self, "expect", tuple(self.expect))
             if len(self.expect) != 2 or self.expect[0] > self.expect[1]:
-                raise ValueError(f"Run.expect={self.expect}; a band is its lower and upper end")
+                raise Refusal(
+                    f"Run.expect={self.expect}; a band is its lower and upper end", "Run.expect"
+                )
 
     def architecture_in(self, stage: Stage) -> Architecture:
         """The architecture of one stage.
@@ -101,6 +110,9 @@ class Run:
         own = self.architecture
         if stage.architecture in (None, own.name):
             return own
+        if stage.architecture not in VISIBILITY:
+            said = not_one_of(stage.architecture, VISIBILITY)
+            raise ValueError(f"stage {stage.name}: architecture={said}")
         if own.name not in SWITCHABLE or stage.architecture not in SWITCHABLE:
             raise ValueError(
                 f"stage {stage.name}: architecture={stage.architecture!r} has other weights than "
@@ -143,22 +155,42 @@ class Run:
         return row.times(stage.rows)
 
 
+def resolved(run: Run) -> FrozenConfigDict:
+    """Writes a run as plain settings, which `config.json` keeps.
+
+    Example:
+      resolved(run).stages["0"].schedule.peak
+
+    Args:
+      run: to write.
+
+    Returns:
+      Every setting, given or default, typed and frozen; stages are numbered.
+    """
+    tree = dataclasses.asdict(run)
+    if not isinstance(run.stages, str):  # a ConfigDict holds no dicts in lists
+        tree["stages"] = {str(number): stage for number, stage in enumerate(tree["stages"])}
+    return FrozenConfigDict(tree)
+
+
 def from_settings(settings: dict) -> Run:
     """Builds a run from plain settings.
 
     Args:
-      settings: what `dataclasses.asdict` makes of a `Run`, perhaps by way of JSON.
+      settings: from `resolved`, perhaps by way of JSON.
 
     Returns:
       The run.
     """
-    parts = {"architecture": Architecture, "size": Size, "optimizer": Optimizer, "mesh": Mesh}
-    fields = dict(settings)
-    for name, kind in {**parts, "data": Data}.items():
-        fields[name] = kind(**fields[name])
-    if not isinstance(fields["stages"], str):
-        fields["stages"] = tuple(
-            Stage(**{**stage, "schedule": Schedule(**stage["schedule"])})
-            for stage in fields["stages"]
-        )
-    return Run(**fields)
+    return _built(Run, settings)
+
+
+def _built(kind: type, value: object) -> object:
+    """Puts dataclasses where a type asks for them."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: _built(hints[name], inner) for name, inner in value.items()})
+    if isinstance(value, dict):  # of things of one kind, numbered
+        inner = typing.get_args(typing.get_args(kind)[0])[0]
+        return tuple(_built(inner, value[number]) for number in sorted(value, key=int))
+    return value

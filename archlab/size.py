@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from archlab.refusal import Refusal
+
 
 @dataclasses.dataclass(frozen=True)
 class Size:
@@ -36,18 +38,22 @@ class Size:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value < 1:
-                raise ValueError(f"Size.{field.name}={value}; it counts something, so at least 1")
+                setting = f"Size.{field.name}"
+                raise Refusal(f"{setting}={value}; it counts something, so at least 1", setting)
         if self.heads % self.kv_heads:
-            raise ValueError(
+            raise Refusal(
                 f"Size.kv_heads={self.kv_heads} does not divide Size.heads={self.heads}; "
-                f"the divisors are {[n for n in range(1, self.heads + 1) if not self.heads % n]}"
+                f"the divisors are {[n for n in range(1, self.heads + 1) if not self.heads % n]}",
+                "Size.kv_heads",
             )
         if self.buckets % 4:
-            raise ValueError(
+            raise Refusal(
                 f"Size.buckets={self.buckets}; half are for each side, and half of those for near "
-                f"keys, so a multiple of 4: {self.buckets // 4 * 4 + 4}"
+                f"keys, so a multiple of 4: {self.buckets // 4 * 4 + 4}",
+                "Size.buckets",
             )
         if self.kv % 2:
-            raise ValueError(
-                f"Size.kv={self.kv} is odd; rotary positions turn pairs of numbers: {self.kv + 1}"
+            raise Refusal(
+                f"Size.kv={self.kv} is odd; rotary positions turn pairs of numbers: {self.kv + 1}",
+                "Size.kv",
             )

@@ -25,3 +25,21 @@ def nearest(word: str, words: Iterable[str]) -> str:
     if found:
         return f", did you mean {lower[found[0]]!r}?"
     return f"; there are {', '.join(sorted(lower.values()))}" if lower else ""
+
+
+def not_one_of(word: str, words: Iterable[str]) -> str:
+    """Says that a word is none of those that would be right.
+
+    Example:
+      >>> not_one_of("rop", ["rope", "none"])
+      "'rop' is not one of rope, none, did you mean 'rope'?"
+
+    Args:
+      word: as written.
+      words: that would be right.
+
+    Returns:
+      An error message without its subject.
+    """
+    meant = nearest(word, words)
+    return f"{word!r} is not one of {', '.join(words)}{'' if meant.startswith(';') else meant}"

@@ -5,10 +5,19 @@ so that no total is ever computed by hand.
 """
 
 import dataclasses
+import math
 import re
+
+from archlab.refusal import Refusal, blame
+from archlab.spelling import nearest, not_one_of
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 SCHEDULES = ("rsqrt", "cosine", "wsd", "flat")
+WORDS = {  # what a stage's fields may say
+    "unit": ("rows", "tokens", "loss_tokens"),
+    "documents": ("joined", "whole"),
+    "moments": ("keep", "reset"),
+}
 
 
 def count(budget: int | str) -> int:
@@ -66,16 +75,15 @@ class Schedule:
 
     def __post_init__(self):
         if self.kind not in SCHEDULES:
-            raise ValueError(f"Schedule.kind={self.kind!r} is not one of {', '.join(SCHEDULES)}")
-        if self.peak <= 0 or self.warmup < 0:
-            raise ValueError(
-                f"Schedule.peak={self.peak} and warmup={self.warmup}; "
-                "the peak is above 0, the warm-up 0 or more steps"
-            )
-        if not (0 <= self.decay <= 1 and 0 <= self.floor <= 1):
-            raise ValueError(
-                f"Schedule.decay={self.decay} and floor={self.floor}; both are shares, 0 to 1"
-            )
+            raise Refusal(f"Schedule.kind={not_one_of(self.kind, SCHEDULES)}", "Schedule.kind")
+        if not 0 < self.peak < math.inf:
+            raise Refusal(f"Schedule.peak={self.peak}; it is a number above 0", "Schedule.peak")
+        if self.warmup < 0:
+            raise Refusal(f"Schedule.warmup={self.warmup}; it is 0 or more", "Schedule.warmup")
+        for name in ("decay", "floor"):
+            if not 0 <= getattr(self, name) <= 1:
+                setting = f"Schedule.{name}"
+                raise Refusal(f"{setting}={getattr(self, name)}; it is a share, 0 to 1", setting)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +106,9 @@ class Stage:
       architecture: name of another architecture with the same weights (causal_decoder and
         prefix_decoder); None keeps the run's.
       schedule: the learning rate over this stage.
+      unit: what the mixture's rates count: "rows", "tokens" (that rows hold) or "loss_tokens".
+      documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
+        with documents that are not cut unless they are longer than a row.
       moments: "keep" carries the optimizer's state over from the stage before, "reset" begins anew.
       name: what records call it; the mixture's name unless given.
 
@@ -114,29 +125,37 @@ class Stage:
     accumulate: int = 1
     architecture: str | None = None
     schedule: Schedule = Schedule()
+    unit: str = "rows"
+    documents: str = "joined"
     moments: str = "keep"
     name: str = ""
 
     def __post_init__(self):
         if (self.tokens is None) == (self.steps is None):
-            raise ValueError(
-                f"stage {self.mixture}: tokens={self.tokens}, steps={self.steps}; give one of them"
+            raise Refusal(
+                f"stage {self.mixture}: tokens={self.tokens}, steps={self.steps}; give one of them",
+                "Stage.tokens",
             )
         if self.rows < 1 or self.accumulate < 1 or self.rows % self.accumulate:
-            raise ValueError(
+            raise Refusal(
                 f"stage {self.mixture}: accumulate={self.accumulate} does not divide "
-                f"rows={self.rows}"
+                f"rows={self.rows}",
+                "Stage.rows" if self.rows < 1 else "Stage.accumulate",
             )
         if self.inputs < 0 or self.targets < 1:
-            raise ValueError(
+            raise Refusal(
                 f"stage {self.mixture}: inputs={self.inputs}, targets={self.targets}; "
-                "a row learns at least 1 token"
+                "a row learns at least 1 token",
+                "Stage.inputs" if self.inputs < 0 else "Stage.targets",
             )
-        if self.moments not in ("keep", "reset"):
-            raise ValueError(f"stage {self.mixture}: moments={self.moments!r}; keep or reset")
+        for name, words in WORDS.items():
+            if getattr(self, name) not in words:
+                said = not_one_of(getattr(self, name), words)
+                raise Refusal(f"stage {self.mixture}: {name}={said}", f"Stage.{name}")
         if not self.name:
             object.__setattr__(self, "name", self.mixture)
-        self.total_steps  # noqa: B018 - a budget that cannot be read is refused here
+        with blame("Stage.tokens" if self.steps is None else "Stage.steps"):
+            self.total_steps  # noqa: B018 - a budget that cannot be read is refused here
 
     @property
     def row_tokens(self) -> int:
@@ -189,5 +208,6 @@ def named(name: str) -> tuple[Stage, ...]:
       ValueError: no such name.
     """
     if name not in _STAGED:
-        raise ValueError(f"no staged mixture {name!r}; there are {sorted(_STAGED)}")
+        hint = nearest(name, _STAGED) or "; none is registered: name your Python with --module"
+        raise Refusal(f"no staged mixture {name!r}{hint}", "Run.stages")
     return _STAGED[name]

@@ -46,6 +46,8 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
     Raises:
       ValueError: the folder is no run, has no checkpoint, or the checkpoint is damaged.
     """
+    if not folder.is_dir():
+        raise ValueError(f"there is no run directory {folder}")
     if not (folder / "manifest.json").exists():
         raise ValueError(f"{folder} is not a run that has trained: it holds no manifest.json")
     run = from_settings(json.loads((folder / "config.json").read_text())["run"])

@@ -21,14 +21,15 @@ from rich.markdown import Markdown
 
 from archlab import experiments, ledger
 from archlab.architecture import VISIBILITY, Architecture
+from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.pipeline import Rows
 from archlab.data.recipes import Data, prepare
-from archlab.data.objectives.table import OBJECTIVES
 from archlab.mesh import Mesh
 from archlab.program import Program
 from archlab.settings import Run
 from archlab.size import Size
 from archlab.stages import Stage
+from benchmarks.table import table
 
 SIZE = Size(layers=4, embed=256, mlp=1024, heads=4, kv=64, vocab=384)
 ROWS, INPUTS, TARGETS = 8, 256, 64
@@ -127,12 +128,6 @@ def _process(command: list[str], env: dict | None = None) -> float:
     since = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=env)
     return time.perf_counter() - since
-
-
-def table(head: list[str], lines: list[list[str]]) -> str:
-    """Writes a table in Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from archlab.architecture import Architecture
-from archlab.data.recipes import Data
+from archlab.data.options import Data
 from archlab.mesh import Mesh
 from archlab.settings import Run
 from archlab.size import Size

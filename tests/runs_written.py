@@ -12,6 +12,7 @@ MANIFEST = {
     "devices": ["cpu cpu"] * 8,
     "git": "0123abcd-dirty",
     "data": {SPAN: "d1", PREFIX: "d2"},
+    "texts": {"wiki train": "t1"},
     "vocabulary": {"kind": "bytes"},
 }
 

@@ -1,11 +1,12 @@
 """Experiments: what is read, and what is refused, with its line and a suggestion."""
 
-import json
-
+import gin
 import pytest
 
 from archlab import config
 from archlab.bindings import ConfigError
+from archlab.data.recipes import Data
+from archlab.refusal import Refusal
 
 WHOLE = """\
 include 'gin/architecture/prefix_decoder.gin'
@@ -51,11 +52,6 @@ def test_reads_scopes_words_and_defaults(write):
     assert first.schedule.kind == second.schedule.kind == "wsd"
     assert read.run.architecture.name == "prefix_decoder"
     assert read.run.z_loss == 1e-4
-    assert read.settings.size.layers == 2
-    assert read.settings.stages["1"].tokens == "1M"
-    with pytest.raises(AttributeError):
-        read.settings.size.layers = 3
-    assert json.loads(read.settings.to_json())["optimizer"]["name"] == "adamw"
 
 
 def test_a_scope_reaches_what_its_thing_refers_to(write):
@@ -69,6 +65,57 @@ def test_its_own_text_reads_back_as_the_same(write):
     assert second.run == first.run
     assert second.name == first.name
     assert second.operative == first.operative
+
+
+@pytest.mark.parametrize("name", ["quickstart", "t5_xxl_then_lm", "smoke_encoder_decoder"])
+def test_gin_itself_builds_the_same(name):
+    read = config.read(name, ["Run.seed=5"])
+    gin.clear_config()
+    gin.parse_config(read.gin_text)
+    assert gin.get_configurable("Run")() == read.run
+    gin.clear_config()
+
+
+@pytest.mark.parametrize(
+    "first, name",
+    [
+        ("# experiment: quick-start_2.1", "quick-start_2.1"),
+        ("# experiment: ../up", "mine"),
+        ("# experiment: /tmp/elsewhere", "mine"),
+        ("# experiment: ..", "mine"),
+        ("# experiment: .", "mine"),
+        ("# experiment: a b", "mine"),
+        ("# experiment: a\\b", "mine"),
+        ("# something else", "mine"),
+    ],
+)
+def test_a_file_does_not_choose_where_its_run_is_written(write, first, name):
+    assert config.read(write(f"{first}\n{WHOLE}")).name == name
+
+
+def test_a_file_named_by_full_stops_alone_has_a_name(write):
+    assert config.read(write(WHOLE, "...gin")).name == "experiment"
+
+
+def test_what_an_override_replaces_takes_with_it_what_only_that_read(write):
+    read = config.read(write(WHOLE), ["Run.stages=[@lm/Stage()]"])
+    assert not {"span/Stage.mixture", "span/Stage.tokens"} & read.whole.read
+    assert "span/" not in read.gin_text and "lm/Stage.tokens" in read.gin_text
+    path = write(WHOLE + "ln/Stage.rows = 4\n")  # which nothing read before either
+    assert refusal(path, ["Run.stages=mine"]).startswith(f"{path}:{NEXT}: ln/Stage.rows has no")
+
+
+def test_the_text_alone_is_read_from_overrides():
+    assert config.data([]) == Data()
+    assert config.data(["Data.folder=./texts", "Data.tfds=there"]) == Data("./texts", tfds="there")
+    for wrong, said in [
+        ("Data.foldr=x", "did you mean 'folder'?"),
+        ("Size.layers=3", "only Data.… has, here"),
+        ("a/Data.folder=x", "only Data.… has, here"),
+    ]:
+        with pytest.raises(ConfigError, match=f"^--set {wrong}: ") as caught:
+            config.data([wrong])
+        assert said in str(caught.value)
 
 
 def test_blocks_are_bindings_too(write):
@@ -93,16 +140,14 @@ def test_blocks_are_bindings_too(write):
         ("span/Stage.tokens=3000", lambda run: run.stages[0].tokens, 3000),
         ("Run.expect=[1.5, 2]", lambda run: run.expect, (1.5, 2)),
         ("Run.stages=[@lm/Stage()]", lambda run: len(run.stages), 1),
+        ("Run.stages=mine", lambda run: run.stages, "mine"),
         ("Schedule.peak = 0.5", lambda run: run.stages[1].schedule.peak, 0.5),
         ("Schedule.peak=1e-4", lambda run: run.stages[1].schedule.peak, 1e-4),
         ("Run.tensorboard=True", lambda run: run.tensorboard, True),
     ],
 )
 def test_an_override_takes_the_place_of_the_binding(write, override, get, value):
-    text = WHOLE
-    if "[@lm" in override:  # what only the other stage read would have no effect
-        text = "".join(line for line in WHOLE.splitlines(True) if not line.startswith("span/"))
-    read = config.read(write(text), [override])
+    read = config.read(write(WHOLE), [override])
     assert get(read.run) == value
     assert get(config.read(write(read.gin_text, "again.gin")).run) == value
 
@@ -135,14 +180,20 @@ FAULTS = [
     ("Run.unroll = 'true'", "it takes True or False, did you mean True?"),
     ("Run.expect = [1.0]", "Run.expect=[1.0]; it takes [a number, a number] or None"),
     ("Run.expect = 1.0", "it takes [a number, a number] or None"),
-    ("Run.precision = float32", "not gin"),
+    ("Run.precision = float32", "not gin", "did you mean 'float32'?"),
+    ("Run.tensorboard = true", "not gin: true is a bare word, did you mean True?"),
+    ("Run.expect = [1.0, none]", "not gin: none is a bare word, did you mean None?"),
+    ("lm/Schedule.peak = 1e999", "lm/Schedule.peak=inf; it takes a number"),
+    ("lm/Schedule.peak = -1e999", "lm/Schedule.peak=-inf; it takes a number"),
+    ("lm/Schedule.peak = " + "9" * 400, "it takes a number"),
     ("Run.precision = 'float23'", "Run.precision='float23'"),
     ("Architecture.position = 'ropes'", "did you mean 'rope'?"),
     ("Architecture.activation = 'swigl'", "did you mean 'swiglu'?"),
     ("lm/Stage.architecture = 'encoder'", "architecture='encoder' has other weights"),
+    ("lm/Stage.architecture = 'causal_decodr'", "did you mean 'causal_decoder'?"),
     ("lm/Schedule.kind = 'cosin'", "did you mean 'cosine'?"),
     ("lm/Schedule.floor = 2.0", "floor=2.0"),
-    ("lm/Stage.moments = 'kept'", "moments='kept'"),
+    ("lm/Stage.moments = 'kept'", "moments='kept'", "did you mean 'keep'?"),
     ("lm/Stage.accumulate = 3", "accumulate=3 does not divide rows=8"),
     ("Size.kv_heads = 3", "Size.kv_heads=3 does not divide"),
     ("Size.buckets = -1", "Size.buckets=-1"),
@@ -215,12 +266,15 @@ def test_a_line_left_out_is_missed_or_not_needed(write, number):
         ("Run.size=@Sise()", "did you mean 'Size'?"),
         ("Run.seed=1\nRun.keep = 2", "it takes a whole number"),
         ("Run.seed=[[[[", "it takes a whole number"),
+        ("Schedule.peak=nan", "Schedule.peak='nan'; it takes a number"),
+        ("Schedule.peak=inf", "Schedule.peak='inf'; it takes a number"),
+        ("Schedule.peak=1e999", "Schedule.peak=inf; it takes a number"),
     ],
 )
 def test_a_wrong_override_names_itself(write, override, said):
     text = refusal(write(WHOLE), [override])
     assert text.startswith("--set")
-    assert said in text
+    assert text.endswith(said) if "peak" in said else said in text
 
 
 def test_an_experiment_may_include_another_to_add(write):
@@ -233,12 +287,49 @@ def test_an_experiment_may_include_another_to_add(write):
     )
 
 
-def test_an_error_found_later_is_given_its_place(write):
-    path = write(WHOLE)
+@pytest.mark.parametrize(
+    "about, stage, where",
+    [
+        ("python_stdlib_prefix_lm", None, "{path}:9"),  # a value that stands in a line
+        ("Size.vocab", None, "gin/size/tiny.gin:8"),
+        ("Schedule.warmup", 0, "gin/stage/tiny.gin:8"),
+        ("Schedule.warmup", 1, "{path}:12"),
+        ("Stage.mixture", 0, "{path}:7"),
+        ("Stage.mixture", 1, "{path}:9"),
+        ("Schedule.floor", 1, "gin/stage/tiny.gin:5"),  # a default: where its thing is referred to
+        ("Stage.architecture", 0, "{path}:6"),
+        ("Data.folder", None, "{path}:11"),
+    ],
+)
+def test_what_is_refused_later_is_given_its_place(write, about, stage, where):
+    path = write(WHOLE + "lm/Schedule.warmup = 20\n")
     read = config.read(path)
-    late = ValueError("there is no task 'python_stdlib_prefix_lm'")
-    assert str(read.located(late)) == f"{path}:9: {late}"
-    late = ValueError("Size.vocab=384 is too small")
-    assert str(read.located(late)) == f"gin/size/tiny.gin:8: {late}"
-    other = ValueError("the disk is full of prefix_decoder")
-    assert read.located(other) is other
+    with pytest.raises(ConfigError) as caught, read.placed():
+        raise Refusal("cannot be", about, stage)
+    assert str(caught.value) == f"{where.format(path=path)}: cannot be"
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        ValueError("the loss is not a number at step 3; Optimizer.clip=1.0 or Data.folder=. help"),
+        ValueError("python_stdlib_prefix_lm was encoded by other code"),
+        Refusal("the disk is full"),
+        Refusal("the disk is full", "disk"),
+        Refusal("the disk is full", "Run.seed"),
+    ],
+    ids=str,
+)
+def test_no_line_is_blamed_for_what_is_said_in_passing(write, late):
+    read = config.read(write(WHOLE))
+    with pytest.raises(ValueError) as caught, read.placed():
+        raise late
+    assert caught.value is late
+
+
+def test_of_registered_stages_the_line_that_names_them_is_blamed(write):
+    text = "".join(line for line in WHOLE.splitlines(True) if "Stage" not in line)
+    path = write(text.replace("include 'gin/stage/tiny.gin'\n", "Run.stages = 'mine'\n"))
+    with pytest.raises(ConfigError) as caught, config.read(path).placed():
+        raise Refusal("cannot be", "Schedule.warmup", 1)
+    assert str(caught.value) == f"{path}:3: cannot be"

@@ -31,6 +31,16 @@ def test_what_is_not_there_is_suggested(tmp_path):
     (tmp_path / "mine.gin").write_text("")
     with pytest.raises(ValueError, match="did you mean 'mine'?"):
         experiments.find(tmp_path / "mein.gin")
+    with pytest.raises(
+        ValueError, match="no experiment '', did you mean|no experiment ''; there are"
+    ):
+        experiments.find("")
+    with pytest.raises(
+        ValueError, match="no experiment 'quickstart.foo', did you mean 'quickstart'"
+    ):
+        experiments.find("quickstart.foo")
+    with pytest.raises(ValueError, match="is a directory"):
+        experiments.find(".")
     with pytest.raises(ValueError, match="is a directory"):
         experiments.find(tmp_path)
     (tmp_path / "mine.txt").write_text("")

@@ -41,7 +41,48 @@ def test_what_is_not_there_or_fails_is_named(write):
         modules.load("no_such_module")
     with pytest.raises(ValueError, match="--module no_such.py: FileNotFoundError"):
         modules.load("no_such.py")
-    path = write("broken_tasks.py", "1 / 0\n")
-    for _ in range(2):
-        with pytest.raises(ValueError, match="broken_tasks.py: ZeroDivisionError"):
-            modules.load(path)
+    path = write("broken_tasks.py", "def halve():\n    return 1 / 0\n\n\nhalve()\n")
+    for module in (path, path, "broken_tasks"):
+        said = rf"--module {module}:2: ZeroDivisionError: division by zero$"
+        with pytest.raises(ValueError, match=said):
+            modules.load(module)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("x = 1\nimport json\njson.loads('{')\n", ":3: JSONDecodeError"),  # not json's own line
+        ("x = 1\nx = (\n", ":2: SyntaxError: '.' was never closed"),
+        ("import sys\nsys.exit(3)\n", ":2: SystemExit: 3$"),
+        ("raise KeyError\n", ":1: KeyError: $"),
+    ],
+)
+def test_the_line_of_the_users_own_file_is_named(write, text, said):
+    path = write("failing_tasks.py", text)
+    with pytest.raises(ValueError, match=path + said):
+        modules.load(path)
+
+
+def test_what_a_registry_does_not_know_is_suggested(write):
+    path = write("typo_tasks.py", "raise ValueError('not registered: folder_prefix_ml')\n")
+    names = ["folder_prefix_lm", "folder_masked_lm"]
+    with pytest.raises(ValueError, match="ml, did you mean 'folder_prefix_lm'\\?$"):
+        modules.load(path, lambda: names)
+    with pytest.raises(ValueError, match="folder_prefix_ml$"):
+        modules.load(path)
+
+
+def test_a_mark_is_of_the_content_and_not_of_the_spelling(write, tmp_path):
+    path = write("some_tasks.py", "x = 1\n")
+    (mark,) = modules.marks([path])
+    assert mark.split()[0] == "some_tasks"
+    for spelled in (
+        "some_tasks",
+        "some_tasks.py",
+        "./some_tasks.py",
+        f"../{tmp_path.name}/some_tasks.py",
+    ):
+        assert modules.marks([spelled]) == [mark]
+    write("some_tasks.py", "x = 2\n")
+    assert modules.marks([path]) != [mark]
+    assert modules.marks(["not_there.py", "not.there"]) == ["not_there", "not.there"]

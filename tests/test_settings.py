@@ -1,10 +1,9 @@
-import dataclasses
 import json
 
 import pytest
 
 from archlab.architecture import VISIBILITY, Architecture
-from archlab.settings import SWITCHABLE, Run, from_settings
+from archlab.settings import SWITCHABLE, Run, from_settings, resolved
 from archlab.size import Size
 from archlab.stages import Schedule, Stage
 
@@ -21,17 +20,25 @@ def run(name: str = "causal_decoder", **settings) -> Run:
 
 
 def test_a_run_is_rebuilt_from_its_own_json():
-    stages = [stage(schedule=Schedule("wsd", peak=0.1)), stage(architecture="prefix_decoder")]
+    stages = [stage()] * 10 + [
+        stage(schedule=Schedule("wsd", peak=0.1)),
+        stage(architecture="prefix_decoder"),
+    ]
     original = run(stages=stages, expect=[1.0, 2.0], precision="float32")
-    again = from_settings(json.loads(json.dumps(dataclasses.asdict(original))))
+    again = from_settings(json.loads(resolved(original).to_json()))
     assert again == original
 
 
 def test_a_run_may_name_its_stages():
-    assert (
-        from_settings(json.loads(json.dumps(dataclasses.asdict(run(stages="some"))))).stages
-        == "some"
-    )
+    assert from_settings(json.loads(resolved(run(stages="some")).to_json())).stages == "some"
+
+
+def test_what_is_resolved_is_typed_and_frozen():
+    found = resolved(run(stages=[stage(), stage(tokens="1M", steps=None)]))
+    assert found.size.layers == 2 and found.optimizer.name == "adamw"
+    assert found.stages["1"].tokens == "1M" and found.stages["0"].schedule.kind == "cosine"
+    with pytest.raises(AttributeError):
+        found.size.layers = 3
 
 
 @pytest.mark.parametrize("own", VISIBILITY)

@@ -5,7 +5,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlab.spelling import nearest
+from archlab.spelling import nearest, not_one_of
 
 WORDS = ("layers", "embed", "heads", "vocabulary", "span_corruption")
 
@@ -31,3 +31,9 @@ def test_one_wrong_letter_is_put_right(word, place, letter, change):
 def test_far_words_are_listed_and_none_is_nothing():
     assert nearest("xyz", WORDS) == f"; there are {', '.join(sorted(WORDS))}"
     assert nearest("xyz", []) == ""
+
+
+def test_what_is_none_of_them():
+    words = ["rope", "none"]
+    assert not_one_of("rop", words) == "'rop' is not one of rope, none, did you mean 'rope'?"
+    assert not_one_of("xyzzy", words) == "'xyzzy' is not one of rope, none"

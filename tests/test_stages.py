@@ -51,7 +51,7 @@ def test_t5s_trillion_tokens():
         ({"steps": 3, "rows": 8, "accumulate": 3}, "accumulate=3 does not divide rows=8"),
         ({"steps": 3, "targets": 0}, "learns at least 1 token"),
         ({"steps": 3, "inputs": -1}, "learns at least 1 token"),
-        ({"steps": 3, "moments": "lose"}, "moments='lose'; keep or reset"),
+        ({"steps": 3, "moments": "lose"}, "moments='lose' is not one of keep, reset"),
         ({"tokens": "much"}, "budget='much'"),
     ],
 )

@@ -36,9 +36,8 @@ def train(
     _register(read.run.stages, modules)
     out = out or Path("runs") / read.name
     try:
-        run.train(read.run, out, read.name, read.gin_text, tuple(modules), resume_from)
-    except ValueError as error:
-        raise read.located(error) from error
+        with read.placed():
+            run.train(read.run, out, read.name, read.gin_text, tuple(modules), resume_from)
     except KeyboardInterrupt:
         print(
             f"\narchlab: stopped. The same command goes on from the last checkpoint in {out}",

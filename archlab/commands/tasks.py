@@ -1,4 +1,4 @@
-"""What is done with a task: show its rows."""
+"""What is done with tasks: show their rows, encode their text."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,3 +44,31 @@ def show(
 
     console = Console(highlight=False)
     console.print(picture.drawn(taken, console.width))
+
+
+@app.command()
+def cache(
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Tasks or mixtures.")],
+    out: Annotated[str, typer.Option(help="Folder or bucket; training finds it by Data.cache.")],
+    workers: Annotated[int, typer.Option(help="Processes that encode.")] = 1,
+    runner: Annotated[str, typer.Option(help="Apache Beam's, in their place.")] = "",
+    options: Annotated[list[str], typer.Option("--beam-options", help="Of the runner.")] = [],  # noqa: B006
+    shards: Annotated[int | None, typer.Option(help="Of a store.", show_default="by size")] = None,
+    folder: Annotated[str | None, typer.Option(help="Your own text, for folder_...")] = None,
+    vocabulary: Annotated[str, typer.Option(help="A SentencePiece model.")] = "",
+    tfds: Annotated[str | None, typer.Option(help="Where TensorFlow Datasets are.")] = None,
+    modules: Modules = [],  # noqa: B006
+) -> None:
+    """Encodes text ahead of training, and goes on where it was stopped.
+
+    \b
+    archlab cache python_stdlib_prefix_lm --out stores --workers 2
+    archlab train quickstart --set Data.cache=stores
+    """
+    from rich.console import Console
+
+    from archlab import cache as ahead
+
+    data = ahead.Data(folder=folder, vocabulary=vocabulary, tfds=tfds, cache=out)
+    work = ahead.Work(workers, runner, tuple(options), shards)
+    ahead.cache(tasks, data, tuple(modules), work, Console(highlight=False, soft_wrap=True))

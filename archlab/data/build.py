@@ -1,113 +1,201 @@
 """The build process: mixtures to token stores and recipes, beside the process that trains.
 
 `python -m archlab.data.build REQUEST` reads the request of `recipes.prepare`. What the user can put
-right is one line on standard output and exit status 2.
+right is one line on standard output and exit status 2; how far it is, other lines (`reports.py`).
+
+With workers it starts itself again, once for each, with the worker's number behind REQUEST.
 """
 
+import contextlib
 import json
-import os
+import subprocess
 import sys
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
-from archlab import modules
-from archlab.data import sources, store, tasks
-from archlab.data.chance import hashed
-from archlab.data.recipes import Data
-from archlab.data.vocabulary import Vocabulary
+from archlab.data import jobs, reports, roads, sources
+from archlab.data.jobs import Job
+from archlab.data.places import Place
+from archlab.data.plan import shares
+from archlab.data.reports import Tally
+from archlab.data.roads import Part
 
 WRONG = 2
 
 
-def build(request: dict) -> None:
+def build(request: dict, path: str = "") -> None:
     """Writes the recipe of each mixture, and the stores that it needs.
 
     Args:
-      request: "data" (the fields of `Data`), "modules", "code" (digest of what encodes) and
-        "recipes", the path of each mixture's.
+      request: "data" (the fields of `Data`), "modules", "encoding" (digest of what encodes) and
+        "recipes", the path of each mixture's; "workers", "runner", "options" and "shards", how to
+        go about it; "every", seconds between two reports.
+      path: of the request, for workers.
 
     Raises:
       ValueError: a mixture, a module or a text that cannot be used.
     """
-    data = Data(**request["data"])
-    tasks.register_all(data, Vocabulary(data.vocabulary))
-    for module in request["modules"]:
-        modules.load(module)
-    for name, path in request["recipes"].items():
-        recipe = cook(name, request)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        half = Path(path).with_suffix(f".{os.getpid()}.tmp")
-        half.write_text(json.dumps(recipe, indent=2) + "\n")
-        half.replace(path)
+    jobs.register(request)
+    every = _jobs(request)
+    todo = [job for job in every if not job.writer.is_done]
+    tally = Tally(_say, request.get("every"))
+    for job in todo:
+        job.writer.begin()
+        tally.begin(job.name, job.documents.known())
+    if todo and request.get("runner"):
+        from archlab.data import beam
+
+        beam.run(todo, request, tally)
+    elif todo and request.get("workers", 1) > 1:
+        _together(path, request["workers"], tally)
+    else:
+        _alone(todo, tally)
+    for job in todo:
+        tally.report(job.name)
+    stores = {job.path: job.finish() for job in every}
+    for name, recipe in request["recipes"].items():
+        content = json.dumps(cook(name, request, stores), indent=2) + "\n"
+        folder, _, file = recipe.rpartition("/")
+        Place(folder).write(file, content.encode())
 
 
-def cook(mixture: str, request: dict) -> dict:
-    """Encodes what a mixture needs, and says where it is.
+def work(request: dict, worker: int) -> None:
+    """Does a worker's share of every store.
+
+    Args:
+      request: see `build`.
+      worker: its number, from 0.
+
+    Raises:
+      ValueError: a text that cannot be used.
+    """
+    jobs.register(request)
+    tally = Tally(_say, request.get("every") or reports.OFTEN)
+    for job in _jobs(request):
+        tally.begin(job.name)
+        for share in shares(job.writer.plan.parts, request["workers"])[worker]:
+            job.write(share, tally.add)
+        tally.report(job.name)
+
+
+def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
+    """Says where what a mixture needs is, once it is encoded.
 
     Args:
       mixture: name of a SeqIO task or mixture.
       request: see `build`.
+      stores: those that there are, and None for those without text.
 
     Returns:
       The recipe, JSON-able: "vocabulary", "tasks" and "fingerprints".
 
     Raises:
-      ValueError: there is no text, or tasks of two vocabularies.
+      ValueError: tasks of two vocabularies.
     """
-    parts, cooked, fingerprints = tasks.resolve(mixture), [], {}
-    specs = [part.corrupt.vocabulary.spec() for part in parts]
-    if any(spec != specs[0] for spec in specs):
-        raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
-    for part in parts:
-        base = part.task.name.removesuffix(f"_{part.corrupt.objective}")
-        own = sources.SOURCES[base](request["data"]["folder"]) if base in sources.SOURCES else None
-        mark = request["code"] if own is None else own.fingerprint()
-        if own is not None:
-            fingerprints[base] = mark
-        cooked.append(
+    parts = _parts(mixture, request)
+    return {
+        "vocabulary": parts[0].vocabulary.spec(),
+        "tasks": [
             {
                 "name": part.task.name,
                 "rate": part.rate,
-                "objective": part.corrupt.objective,
+                "road": part.road,
+                "objective": part.objective,
+                "parameters": part.parameters,
+                "splits": [split for split in sources.SPLITS if split in part.task.splits],
                 "stores": {
-                    split: _stored(part, base, split, mark, request)
-                    for split in sources.SPLITS
-                    if split in part.task.splits
+                    split: stores[job.path] for split, job in jobs.of(part, request).items()
                 },
             }
-        )
-    return {"vocabulary": specs[0], "tasks": cooked, "fingerprints": fingerprints}
+            for part in parts
+        ],
+        "request": {fact: request[fact] for fact in ("data", "modules")},
+        "fingerprints": _all(jobs.fingerprints(part, request) for part in parts),
+        "files": _all(jobs.files(part) for part in parts),
+    }
 
 
-def _stored(part: tasks.Part, base: str, split: str, mark: str, request: dict) -> str | None:
-    vocabulary = part.corrupt.vocabulary
-    key = hashed(base, split, mark, request["code"], json.dumps(vocabulary.spec()))
-    path = store.root() / "stores" / f"{base}-{split}-{key:016x}"
+def _all(facts: Iterable[dict]) -> dict:
+    return {name: fact for one in facts for name, fact in one.items()}
 
-    def facts() -> dict:
-        return {"source": base, "split": split, "counts": dict(tasks.COUNTS.get(base, {}))}
 
-    if not path.exists():
-        try:
-            store.write(path, part.ids(split), vocabulary.size, vocabulary.end, facts)
-        except store.Empty:
-            if split == "train":
-                raise ValueError(f"{part.task.name} has no text to train on") from None
-            return None
-    return str(path)
+def _parts(mixture: str, request: dict) -> list[Part]:
+    parts = roads.resolve(mixture, request["data"]["road"])
+    specs = [part.vocabulary.spec() for part in parts]
+    if any(spec != specs[0] for spec in specs):
+        raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
+    return parts
+
+
+def _jobs(request: dict) -> list[Job]:
+    """Every store that the mixtures need, once."""
+    parts = [part for name in request["recipes"] for part in _parts(name, request)]
+    found = {job.path: job for part in parts for job in jobs.of(part, request).values()}
+    return [*found.values()]
+
+
+def _alone(todo: list[Job], tally: Tally) -> None:
+    for job in todo:
+        for share in shares(job.writer.plan.parts, 1)[0]:
+            job.write(share, tally.add)
+
+
+def _together(path: str, workers: int, tally: Tally) -> None:
+    """Starts the workers, and waits for all of them, or for the first that fails."""
+    command = [sys.executable, "-W", "ignore", "-m", "archlab.data.build", path]
+    with contextlib.ExitStack() as closing:
+        started = []
+        for worker in range(workers):
+            one = subprocess.Popen([*command, str(worker)], stdout=subprocess.PIPE, text=True)
+            closing.callback(_stop, one)
+            started.append(one)
+        said = [""] * workers
+
+        def listen(worker: int) -> None:
+            for line in started[worker].stdout:
+                if report := reports.read(line):
+                    tally.put(report.name, worker, report.documents, report.tokens)
+                else:
+                    said[worker] = line.strip()
+
+        threads = [threading.Thread(target=listen, args=(worker,)) for worker in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for worker, one in enumerate(started):
+            status = one.wait()
+            if status == WRONG:
+                raise ValueError(said[worker])
+            if status:
+                raise RuntimeError(f"worker {worker} ended with status {status}: {said[worker]}")
+
+
+def _stop(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def main() -> int:
-    """Reads the request and builds.
+    """Reads the request and builds, or does a worker's share.
 
     Returns:
       The exit status.
     """
-    request = json.loads(Path(sys.argv[1]).read_text())
+    path, *worker = sys.argv[1:]
+    request = json.loads(Path(path).read_text())
     sys.path.insert(0, "")
     try:
-        build(request)
+        work(request, int(worker[0])) if worker else build(request, path)
     except ValueError as error:
-        print(" ".join(str(error).split()))
+        _say(" ".join(str(error).split()))
         return WRONG
     return 0
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as datasets
 from tensorflow_datasets.core.utils.file_utils import list_data_dirs
 
-from archlab.data.recipes import Data
+from archlab.data.options import Data
 from archlab.data.sources import SPLITS
 from archlab.spelling import nearest
 

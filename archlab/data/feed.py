@@ -1,7 +1,8 @@
 """The feeding process: runs a SeqIO task and hands its examples over, window by window.
 
 `python -m archlab.data.feed` reads one line of JSON, says in one line what it found, and then
-writes arrays for as long as they are read.
+writes arrays for as long as they are read: how many examples, input and target tokens there are,
+and what `windows` yields, in the order of their bytes.
 """
 
 import itertools
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from archlab.data import roads
+from archlab.data import jobs, roads
 from archlab.data.streamed import WINDOW
 
 PROBE = 64  # examples that are read twice, to see whether they are the same
@@ -58,7 +59,7 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
     out = sys.stdout.buffer
     try:
-        roads.registered(request)
+        jobs.register(request)
 
         def begun() -> Iterator[dict]:
             return roads.stream(
@@ -73,8 +74,9 @@ def main() -> int:
     out.write((json.dumps({"is_repeatable": is_repeatable}) + "\n").encode())
     try:
         for arrays in windows(begun(), request["lengths"]):
-            for array in arrays:
-                np.lib.format.write_array(out, array, allow_pickle=False)
+            counts = np.asarray([len(arrays[0]), len(arrays[2]), len(arrays[3])], np.int64)
+            for array in (counts, *arrays):
+                out.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
             out.flush()
     except BrokenPipeError:  # whoever read has enough
         return 0

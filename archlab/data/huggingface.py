@@ -30,7 +30,7 @@ UNUSED = "<unused>"  # an id that stands for nothing
 
 
 class HuggingFace:
-    """A tokenizer of the `tokenizers` library; a `Tokenizer` of `archlab.data.tokenizers`.
+    """A tokenizer of Hugging Face's; a `Tokenizer` of `archlab.data.tokenizers`.
 
     Args:
       path: of the file, whose name says what it is.

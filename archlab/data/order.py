@@ -170,7 +170,7 @@ class Chunks:
 
     @functools.cached_property
     def slots(self) -> list[int]:
-        """How many rows of each task a chunk holds: the fewest that come nearest to the rates."""
+        """Rows of each task in a chunk: the fewest that come nearest to the rates."""
         fewest = len(self.rates)
         return whole(self.rates, range(fewest, max(SLOTS, fewest) + 1))
 

@@ -63,11 +63,12 @@ class Pieces:
         return self._model.DecodeIds(ids)
 
 
-def train(texts: Iterable[str], path: Path, size: int, kind: str) -> "Pieces":
+def train(texts: Iterable[str], path: Path, size: int, kind: str) -> Pieces:
     """Trains a model, the same one to the byte for the same text.
 
-    Nothing of a text is lost in it: spaces, tabs and line ends stay as they are, and what has no
-    piece is spelt in bytes. One thread reads at most `READ` characters, evenly spread.
+    Nothing of a text is lost in it but "▁", which stands for a space: tabs and line ends stay as
+    they are, and what has no piece is spelt in bytes. One thread does it, with at most `READ`
+    characters, evenly spread over the texts.
 
     Args:
       texts: to learn the pieces of.

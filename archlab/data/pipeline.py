@@ -10,17 +10,16 @@ import numpy as np
 
 from archlab.batch import Batch, Stream
 from archlab.data.examples import Examples
+from archlab.data.options import EXAMPLES, STREAMING
 from archlab.data.order import Chunks, Order
 from archlab.data.packing import pack
 from archlab.data.readers import Reader, Stored, Whole, Windows
-from archlab.data.recipes import EXAMPLES, STREAMING, Recipe
+from archlab.data.recipes import Recipe
 from archlab.data.row import Row
 from archlab.data.streamed import Streamed
 
 LOOSE = 0.99  # rows that are filled less than this are worth a word
 SAMPLE = 16  # rows, whose mean stands for all rows of a task
-UNITS = ("rows", "tokens", "loss_tokens")
-DOCUMENTS = ("joined", "whole")
 
 
 class Rows:
@@ -128,8 +127,7 @@ class Rows:
 
     def _reading(self, recipe: Recipe, split: str, documents: str) -> list[Reader]:
         """What reads each task; tasks over one text share it out among themselves."""
-        if documents not in DOCUMENTS:
-            raise ValueError(f"documents={documents!r} is not one of {', '.join(DOCUMENTS)}")
+        assert documents in ("joined", "whole")
         stores, tasks = recipe.stores(split), recipe.content["tasks"]
         readers: dict[int, Reader] = {}
         texts: dict[str, list[int]] = {}
@@ -171,8 +169,7 @@ class Rows:
 
     def _rates(self, rates: list[float], unit: str) -> tuple[float, ...]:
         """How many rows of each task there are, for rates in another unit."""
-        if unit not in UNITS:
-            raise ValueError(f"unit={unit!r} is not one of {', '.join(UNITS)}")
+        assert unit in ("rows", "tokens", "loss_tokens")
         if unit == "rows" or len(rates) == 1:
             return tuple(rates)
         counted = (reader.examples(np.arange(SAMPLE)) for reader in self._readers)

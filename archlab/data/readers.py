@@ -100,7 +100,7 @@ class Windows:
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """Rows that hold whole pieces, packed beforehand; an epoch is a permutation of the rows.
+    """Rows of whole pieces, packed beforehand; an epoch is a permutation of them.
 
     Args:
       packed: which pieces are in which row.

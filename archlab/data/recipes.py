@@ -12,41 +12,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from collections.abc import Callable
+from typing import IO
 
-from archlab.data import sources, store
+from archlab.data import code, reports, shards, sources, store
 from archlab.data.chance import hashed
 from archlab.data.objectives.objective import Objective
 from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.options import STREAMING, Data, Work
+from archlab.data.places import Place
+from archlab.data.reports import Report
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """Where the text is.
-
-    Args:
-      folder: of the user's own .txt and .jsonl files, for the tasks `folder_…`.
-      vocabulary: path of a SentencePiece model for all tasks but `python_stdlib_…`; "" is bytes.
-      tfds: where TensorFlow Datasets keeps its files; its own default unless given.
-      c4: what it calls the data set of the tasks `c4_…`, with its version.
-      wikipedia: the same, for `wikipedia_…`.
-      code: the same, for `code_…`; the user's own.
-      code_languages: to keep of it, such as "python, c++"; all of them unless given.
-      multilingual: the same, for `multilingual_…`.
-      languages: of `multilingual_…`, such as "de, sw"; all of mC4's unless given.
-    """
-
-    folder: str | None = None
-    vocabulary: str = ""
-    tfds: str | None = None
-    c4: str = "c4/en:3.1.0"
-    wikipedia: str = "wikipedia/20230601.en:1.0.0"
-    code: str = ""
-    code_languages: str = ""
-    multilingual: str = "c4/multilingual:3.1.0"
-    languages: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +33,12 @@ class Recipe:
     Args:
       mixture: its name.
       content: what `archlab.data.build` wrote.
+      broken_shards: how many shards of a store may be left out.
     """
 
     mixture: str
     content: dict
+    broken_shards: int = 0
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
@@ -70,6 +49,11 @@ class Recipe:
     def rates(self) -> list[float]:
         """How often each task comes, in any unit."""
         return [task["rate"] for task in self.content["tasks"]]
+
+    @property
+    def roads(self) -> list[str]:
+        """How each task becomes rows."""
+        return [task["road"] for task in self.content["tasks"]]
 
     def objective(self, number: int) -> Objective:
         """The objective of a task, with the parameters that it was registered with.
@@ -89,16 +73,24 @@ class Recipe:
         return [task["name"] for task in self.content["tasks"]]
 
     def stores(self, split: str) -> list[Store | None]:
-        """The encoded text of each task.
+        """The encoded text of each task, found to be as it was written.
 
         Args:
           split: "train" or "validation".
 
         Returns:
           Stores, with None where a task has no such split.
+
+        Raises:
+          ValueError: more shards are broken than may be left out.
         """
         paths = [task["stores"].get(split) for task in self.content["tasks"]]
-        return [Store(Path(path)) if path else None for path in paths]
+        return [self._opened[path] if path else None for path in paths]
+
+    @functools.cached_property
+    def _opened(self) -> dict[str, Store]:
+        found = [path for task in self.content["tasks"] for path in task["stores"].values() if path]
+        return {path: store.opened(path, self.broken_shards) for path in dict.fromkeys(found)}
 
     def has(self, split: str) -> bool:
         """Whether every task has such a split.
@@ -109,7 +101,21 @@ class Recipe:
         Returns:
           True if there are rows of it.
         """
-        return all(self.stores(split))
+        return all(
+            split in task["splits"] if task["road"] == STREAMING else task["stores"].get(split)
+            for task in self.content["tasks"]
+        )
+
+    @functools.cached_property
+    def texts(self) -> dict[str, str]:
+        """Digests of the texts that it is made of, whatever is made of them, by their names.
+
+        Example:
+          {"python_stdlib train": "5f70bf18…", "python_stdlib validation": "86c5e3a1…"}
+        """
+        found = [one for split in sources.SPLITS for one in self.stores(split) if one]
+        said = [one.manifest for one in found]
+        return {f"{one['source']} {one['split']}": one["sha256"] for one in said}
 
     @functools.cached_property
     def digest(self) -> str:
@@ -117,8 +123,9 @@ class Recipe:
         facts = [self.content["vocabulary"]["size"]]
         for number, task in enumerate(self.content["tasks"]):
             found = (self.stores(split)[number] for split in sources.SPLITS)
-            texts = [one.manifest["sha256"] if one else None for one in found]
-            facts.append([task["name"], task["rate"], task["objective"], texts])
+            texts = [_named(one) if one else None for one in found]
+            made = [task[fact] for fact in ("road", "objective", "parameters")]
+            facts.append([task["name"], task["rate"], *made, texts])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -127,15 +134,28 @@ class Preparation:
 
     Args:
       paths: where the recipe of each mixture will be.
+      broken_shards: how many shards of a store may be left out.
       process: that writes them; None if they are there.
       request: file that the process reads.
+      errors: file that its complaints go to.
     """
 
-    def __init__(self, paths: dict[str, Path], process: subprocess.Popen | None, request: str = ""):
-        self._paths, self._process, self._request = paths, process, request
+    def __init__(
+        self,
+        paths: dict[str, str],
+        broken_shards: int = 0,
+        process: subprocess.Popen | None = None,
+        request: str = "",
+        errors: IO[str] | None = None,
+    ):
+        self._paths, self._broken_shards = paths, broken_shards
+        self._process, self._request, self._errors = process, request, errors
 
-    def wait(self) -> dict[str, Recipe]:
+    def wait(self, tell: Callable[[Report], None] = lambda report: None) -> dict[str, Recipe]:
         """Waits until it is done.
+
+        Args:
+          tell: takes what the process reports of how far it is.
 
         Returns:
           The recipe of each mixture.
@@ -145,83 +165,114 @@ class Preparation:
           RuntimeError: the process broke; with the end of what it said.
         """
         if self._process is not None:
-            said, errors = self._process.communicate()
+            said = ""
+            for line in self._process.stdout:
+                if report := reports.read(line):
+                    tell(report)
+                else:
+                    said = line.strip() or said
+            status = self._process.wait()
+            self._errors.seek(0)
+            errors = self._errors.read()
             self.close()
-            if self._process.returncode == 2:
-                raise ValueError(said.strip().splitlines()[-1])
-            if self._process.returncode:
+            if status == 2:
+                raise ValueError(said)
+            if status:
                 raise RuntimeError(f"encoding the text broke:\n{errors[-2000:]}")
         return {
-            name: Recipe(name, json.loads(path.read_text())) for name, path in self._paths.items()
+            name: Recipe(name, json.loads(_read(path)), self._broken_shards)
+            for name, path in self._paths.items()
         }
 
     def close(self) -> None:
         """Stops the process if it is still at work."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+        if self._process is not None and not self._errors.closed:
+            if self._process.poll() is None:
+                self._process.kill()
             self._process.communicate()
+            self._errors.close()
         if self._request and os.path.exists(self._request):
             os.unlink(self._request)
 
 
-def prepare(mixtures: list[str], data: Data, modules: tuple[str, ...] = ()) -> Preparation:
+def prepare(
+    mixtures: list[str],
+    data: Data,
+    modules: tuple[str, ...] = (),
+    work: Work = Work(),  # noqa: B008
+) -> Preparation:
     """Begins to encode what mixtures need, unless that was done before.
 
     Args:
       mixtures: names of SeqIO tasks or mixtures.
       data: where the text is.
       modules: the user's own Python, which registers more.
+      work: how to go about it.
 
     Returns:
       At once; `wait` on it.
     """
-    code = _code(modules, data)
+    facts = dataclasses.asdict(data)
+    for fact in ("cache", "broken_shards"):  # they do not decide what is in a store
+        del facts[fact]
+    mark = code.digest(modules, [*facts.values()], code.ALL)
+    root = store.root(data.cache)
     paths = {
-        name: store.root() / "recipes" / f"{hashed(name, code):016x}.json"
-        for name in dict.fromkeys(mixtures)
+        name: f"{root}/recipes/{hashed(name, mark):016x}.json" for name in dict.fromkeys(mixtures)
     }
     if all(_is_fresh(path, data) for path in paths.values()):
-        return Preparation(paths, None)
+        return Preparation(paths, data.broken_shards)
     request = {
-        "data": dataclasses.asdict(data),
+        **dataclasses.asdict(work),
+        "data": {**dataclasses.asdict(data), "cache": root},
         "modules": list(modules),
-        "code": code,
-        "recipes": {name: str(path) for name, path in paths.items()},
+        # Of the text, its own state decides, and of the vocabulary, what it is.
+        "encoding": code.digest(modules, [data.tfds], code.ENCODING),
+        "recipes": paths,
     }
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
         json.dump(request, file)
-    # The process needs no accelerator, and TensorFlow's greetings help nobody.
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    errors = tempfile.TemporaryFile("w+")
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "archlab.data.build", file.name],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         text=True,
-        env={**os.environ, **quiet},
+        env=quiet(),
     )
-    return Preparation(paths, process, file.name)
+    return Preparation(paths, data.broken_shards, process, file.name, errors)
 
 
-def _code(modules: tuple[str, ...], data: Data) -> str:
-    """Names everything but the text that decides what a store holds."""
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(data), *modules]).encode())
-    files = [path for path in sorted(Path(__file__).parent.glob("*.py"))]
-    for module in modules:
-        found = Path(module if module.endswith(".py") else module.replace(".", "/") + ".py")
-        files += [found] if found.is_file() else []
-    if data.vocabulary and Path(data.vocabulary).is_file():
-        files.append(Path(data.vocabulary))
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def quiet() -> dict[str, str]:
+    """Says in what environment a process that reads text runs.
+
+    Returns:
+      The variables: it needs no accelerator, and TensorFlow's greetings help nobody.
+    """
+    own = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    return {**os.environ, **own}
 
 
-def _is_fresh(path: Path, data: Data) -> bool:
-    if not path.exists():
+def _is_fresh(path: str, data: Data) -> bool:
+    try:
+        content = json.loads(_read(path))
+    except FileNotFoundError:
         return False
-    content = json.loads(path.read_text())
     for name, mark in content["fingerprints"].items():
         if sources.SOURCES[name](data.folder).fingerprint() != mark:
             return False
+    for pattern, mark in content["files"].items():
+        if sources.marked(pattern) != mark:
+            return False
     stores = [one for task in content["tasks"] for one in task["stores"].values() if one]
-    return all(os.path.exists(one) for one in stores)
+    return all(shards.MANIFEST in Place(one).files() for one in stores)
+
+
+def _read(path: str) -> bytes:
+    folder, _, name = path.rpartition("/")
+    return Place(folder).read(name)
+
+
+def _named(one: Store) -> str | list:
+    """Names a text; without some of its shards it is another."""
+    return [one.manifest["sha256"], *one.left_out] if one.left_out else one.manifest["sha256"]

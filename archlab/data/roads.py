@@ -14,15 +14,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import seqio
 
 from archlab.data import tasks
+from archlab.data.options import EXAMPLES, ROADS, STREAMING, WINDOWS
 from archlab.data.recognition import ENDS, recognized
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
-WINDOWS, EXAMPLES, STREAMING = ROADS = ("windows", "examples", "streaming")
 DEEP = 6  # how far into a step's own parts its signature looks
 
 
@@ -47,48 +46,16 @@ class Part:
     vocabulary: Vocabulary
 
     @property
-    def signature(self) -> str:
-        """Names what its text or its examples are made by; equal for tasks over one text."""
+    def text(self) -> str:
+        """Names what it reads; equal for tasks over one text."""
+        own = self.task.preprocessors[-1] if self.task.preprocessors else None
+        if self.road == WINDOWS and isinstance(own, tasks.Corrupt):
+            return self.task.name.removesuffix(f"_{own.objective}")
+        if self.road == EXAMPLES:
+            return self.task.name
         steps = list(self.task.preprocessors)
-        if self.road == WINDOWS:
-            steps = steps[: _placeholder(steps)]
-        said = repr([_signature(one, DEEP) for one in (self.task.source, *steps)])
-        return hashlib.sha256(said.encode()).hexdigest()
-
-    def documents(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
-        """Reads the documents of a split, encoded.
-
-        Args:
-          split: of the task.
-
-        Yields:
-          int32 ids of each, and the bytes of its text in UTF-8; 0 where it is not known.
-        """
-        steps = list(self.task.preprocessors)
-        dataset = self.task.source.get_dataset(split=split, shuffle=False)
-        dataset = self.task._preprocess_dataset(dataset, steps[: _placeholder(steps)])
-        for example in dataset.as_numpy_iterator():
-            text = example.get(f"{tasks.IDS}_pretokenized", b"")
-            yield example[tasks.IDS], len(text)
-
-    def examples(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
-        """Makes all examples of a split.
-
-        Args:
-          split: of the task.
-
-        Yields:
-          int32 inputs and targets of each, one after the other, and the tokens of its inputs.
-
-        Raises:
-          ValueError: targets count unequally, which is not kept.
-        """
-        dataset = self.task.get_dataset(split=split, shuffle=False, seed=0, num_epochs=1)
-        for example in dataset.as_numpy_iterator():
-            inputs = np.asarray(example.get("inputs", ()), np.int32)
-            if np.any(example.get("targets_weights", 1) != 1):
-                raise ValueError(f"{self.task.name} weighs its targets; let it be streamed")
-            yield np.concatenate([inputs, example[tasks.IDS]], dtype=np.int32), len(inputs)
+        said = [_signature(one, DEEP) for one in (self.task.source, *steps[: _placeholder(steps)])]
+        return f"text-{hashlib.sha256(repr(said).encode()).hexdigest()[:12]}"
 
 
 def resolve(name: str, road: str = "") -> list[Part]:

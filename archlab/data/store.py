@@ -1,100 +1,35 @@
 """The token store: text that was encoded once, read by position, without TensorFlow.
 
-tokens.bin      the documents one after another, each ending in the end id; u16 or u32
-offsets.npy     int64, one past the end of each document
-manifest.json   counts, width of a token, digest of the tokens
+Its documents stand one after another, each ending in the end id. Here they are mapped into memory;
+in a bucket, what is asked for is all that is read. `shards.py` says how they lie.
 """
 
 import dataclasses
 import functools
-import hashlib
-import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-NARROW = 2**16
+from archlab.data import shards
+from archlab.data.places import Place
+
+AGAIN = "delete the store, and it is made again"
+SOME = 3  # broken shards that a message names
 
 
-def root() -> Path:
-    """Where stores are kept: ARCHLAB_CACHE, or ~/.cache/archlab."""
-    return Path(os.environ.get("ARCHLAB_CACHE") or Path.home() / ".cache" / "archlab")
-
-
-class Empty(ValueError):
-    """There is no text to store."""
-
-
-def write(
-    path: Path,
-    documents: Iterable[np.ndarray],
-    size: int,
-    end: int,
-    facts: Callable[[], dict] = dict,
-) -> "Store":
-    """Writes a store, whole or not at all.
-
-    Two processes may write the same one: the first to finish wins, and both read it.
+def root(cache: str | None = None) -> str:
+    """Says where stores are kept.
 
     Args:
-      path: of the store.
-      documents: ids of each, without an end; empty ones are counted and left out.
-      size: of the vocabulary.
-      end: id that ends a document.
-      facts: asked, when all documents are read, for what else the manifest should say.
+      cache: a folder or a bucket; ARCHLAB_CACHE, or ~/.cache/archlab, unless given.
 
     Returns:
-      The store.
-
-    Raises:
-      Empty: there is no document with an id in it.
-      ValueError: an id is not in the vocabulary.
+      Its path.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        width = "<u2" if size <= NARROW else "<u4"
-        digest, ends, total, empty = hashlib.sha256(), [], 0, 0
-        with open(half / "tokens.bin", "wb") as file:
-            for ids in documents:
-                ids = np.asarray(ids)
-                if not len(ids):
-                    empty += 1
-                    continue
-                if ids.min() < 0 or ids.max() >= size:
-                    raise ValueError(
-                        f"document {len(ends) + empty} has ids outside 0 to {size - 1}"
-                    )
-                raw = np.append(ids, end).astype(width).tobytes()
-                file.write(raw)
-                digest.update(raw)
-                total += len(ids) + 1
-                ends.append(total)
-        if not ends:
-            raise Empty("there is no text in it")
-        np.save(half / "offsets.npy", np.asarray(ends, np.int64))
-        manifest = {
-            "tokens": total,
-            "documents": len(ends),
-            "empty": empty,
-            "width": np.dtype(width).itemsize,
-            "size": size,
-            "sha256": digest.hexdigest(),
-            **facts(),
-        }
-        (half / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-        try:
-            half.rename(path)
-        except OSError:
-            if not (path / "manifest.json").exists():
-                raise
-        return Store(path)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
+    home = str(Path.home() / ".cache" / "archlab")
+    return str(cache or os.environ.get("ARCHLAB_CACHE") or home).rstrip("/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,42 +37,68 @@ class Store:
     """An encoded text.
 
     Args:
-      path: of the store.
+      path: of the store, here or in a bucket.
+      left_out: numbers of the shards that are not read.
 
     Raises:
       ValueError: it is not there, or a file is not as long as it should be.
     """
 
-    path: Path
+    path: str | Path
+    left_out: tuple[int, ...] = ()
 
     def __post_init__(self):
-        tokens = self.path / "tokens.bin"
-        wanted = self.tokens * self._width
-        found = tokens.stat().st_size if tokens.exists() else 0
-        if found != wanted:
-            raise ValueError(
-                f"{tokens} holds {found} bytes and should hold {wanted}; delete {self.path}, and "
-                "it is made again"
-            )
+        object.__setattr__(self, "path", str(self.path))
+        self._refuse(shards.misshapen(self._place, self._said))
+
+    @functools.cached_property
+    def _place(self) -> Place:
+        return Place(self.path)
+
+    @functools.cached_property
+    def _said(self) -> dict:
+        return shards.manifest(self._place)
 
     @functools.cached_property
     def manifest(self) -> dict:
-        """Counts and digest."""
-        try:
-            found = json.loads((self.path / "manifest.json").read_text())
-            missing = {"tokens", "documents", "width", "size", "sha256"} - {*found}
-            if missing:
-                raise ValueError(f"its manifest does not say {', '.join(sorted(missing))}")
-            return found
-        except (OSError, ValueError, TypeError) as error:
-            raise ValueError(
-                f"{self.path} is no token store ({error}); delete it, and it is made again"
-            ) from error
+        """Counts and digests, less what is left out."""
+        kept = {"tokens": self.tokens, "documents": self.documents, "shards": self._shards}
+        lost = self._said["documents"] - self.documents
+        counts = self._said.get("counts", {})
+        if lost:
+            counts = {**counts, "kept": counts.get("kept", 0) - lost, "in_broken_shards": lost}
+        left_out = {"left_out": [*self.left_out]} if self.left_out else {}
+        return {**self._said, **kept, "counts": counts, **left_out}
 
-    @property
+    @functools.cached_property
+    def _shards(self) -> list[dict]:
+        every = enumerate(self._said["shards"])
+        return [shard for number, shard in every if number not in self.left_out]
+
+    @functools.cached_property
     def tokens(self) -> int:
         """How many tokens there are, ends included."""
-        return self.manifest["tokens"]
+        return sum(shard["tokens"] for shard in self._shards)
+
+    @functools.cached_property
+    def documents(self) -> int:
+        """How many documents there are."""
+        return sum(shard["documents"] for shard in self._shards)
+
+    @functools.cached_property
+    def ends(self) -> np.ndarray:
+        """One past the last token of each document, int64."""
+        every = self._index(0)
+        if not self.left_out:
+            return every
+        lengths = np.diff(every, prepend=0)
+        return np.cumsum(lengths[self._is_kept])
+
+    @functools.cached_property
+    def bytes(self) -> np.ndarray:
+        """Bytes of each document's text in UTF-8, int64."""
+        every = self._index(1)
+        return every[self._is_kept] if self.left_out else every
 
     def longer(self, length: int) -> int:
         """Counts long documents.
@@ -148,22 +109,48 @@ class Store:
         Returns:
           How many documents are longer, their end included.
         """
-        return int(np.sum(np.diff(self._ends, prepend=0) > length))
-
-    @property
-    def _width(self) -> int:
-        return self.manifest["width"]
+        return int(np.sum(np.diff(self.ends, prepend=0) > length))
 
     def verify(self) -> None:
         """Reads everything and compares it with what the manifest says.
 
         Raises:
-          ValueError: it has changed since it was written.
+          ValueError: it has changed since it was written; the first file that did is named.
         """
-        found = hashlib.sha256((self.path / "tokens.bin").read_bytes()).hexdigest()
-        if found != self.manifest["sha256"]:
-            raise ValueError(f"{self.path} has changed since it was written; delete it")
-        self._ends  # noqa: B018 - refused here if it has
+        self._refuse(shards.broken(self._place, self._said, large=float("inf")))
+
+    def windows(self, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads rows of tokens from any places; after the last token comes the first.
+
+        Example, of a store that holds 5 6 1 7 1:
+          starts    1, 4        length = 4
+          tokens    6 1 7 1     1 5 6 1
+          lengths   2 2         1 3
+
+        Args:
+          starts: int64, of the first token of each row, from 0; beyond the end it begins anew.
+          length: tokens of a row, 1 or more.
+
+        Returns:
+          int32 tokens of each row, and int64 lengths of the pieces of documents in them, row after
+          row; every row begins a new piece.
+        """
+        at_B = np.asarray(starts, np.int64) % self.tokens
+        tokens_BL = np.empty((len(at_B), length), np.int32)
+        self._fill(tokens_BL, at_B)
+        # Ends inside a row: past its first token, before its last. Each closes a piece, and the
+        # row's own end one more. They are counted on through the repeated text.
+        first_B, past_B = self._closed(at_B), self._closed(at_B + length - 1)
+        pieces_B = past_B - first_B + 1
+        last_B = np.cumsum(pieces_B) - 1
+        number = np.arange(pieces_B.sum()) - np.repeat(last_B + 1 - pieces_B - first_B, pieces_B)
+        turn, document = np.divmod(number, self.documents)
+        stop = turn * self.tokens + self.ends[document]
+        stop[last_B] = at_B + length
+        lengths = np.diff(stop, prepend=0)
+        begin = last_B + 1 - pieces_B
+        lengths[begin] = stop[begin] - at_B
+        return tokens_BL, lengths
 
     def chunk(self, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads tokens from any place; after the last comes the first.
@@ -175,49 +162,142 @@ class Store:
         Returns:
           int32 tokens, and where documents end in them: one past their last token, in order.
         """
-        at = start % self.tokens
-        if at + length <= self.tokens:
-            tokens = self._tokens[at : at + length]
-        else:
-            tokens = self._tokens[np.arange(at, at + length) % self.tokens]
-        ends = []
-        for shift in range(0, at + length, self.tokens):
-            low, high = np.searchsorted(self._ends, [at - shift, at + length - shift], "right")
-            ends.append(self._ends[low:high] + shift - at)
-        return np.asarray(tokens, np.int32), np.concatenate(ends)
+        at_B = np.asarray([start % self.tokens])
+        tokens_BL = np.empty((1, length), np.int32)
+        self._fill(tokens_BL, at_B)
+        low, high = self._closed(np.asarray([at_B[0], at_B[0] + length]))
+        turn, document = np.divmod(np.arange(low, high), self.documents)
+        return tokens_BL[0], turn * self.tokens + self.ends[document] - at_B[0]
 
-    def windows(self, start_B: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads windows of the text, read in a circle.
+    def _closed(self, at: np.ndarray) -> np.ndarray:
+        """How many documents have ended at or before places in the text, repeated."""
+        turn, place = np.divmod(at, self.tokens)
+        return turn * self.documents + np.searchsorted(self.ends, place, "right")
+
+    def _fill(self, tokens_BL: np.ndarray, at_B: np.ndarray) -> None:
+        length = tokens_BL.shape[1]
+        shard_B = np.searchsorted(self._edges, at_B, "right") - 1
+        low_B = at_B - self._edges[shard_B]
+        if not self._place.is_here:
+            self._fetch(tokens_BL, [*self._cuts(range(len(at_B)), shard_B, low_B, length)])
+            return
+        maps = {shard: self._map(shard) for shard in np.unique(shard_B).tolist()}
+        is_whole_B = at_B + length <= self._edges[shard_B + 1]
+        # A thousand rows a batch: what is done for each of them is a slice and a copy.
+        rows = np.flatnonzero(is_whole_B)
+        places = zip(rows.tolist(), shard_B[rows].tolist(), low_B[rows].tolist(), strict=True)
+        for row, shard, low in places:
+            tokens_BL[row] = maps[shard][low : low + length]
+        rest = np.flatnonzero(~is_whole_B).tolist()
+        for row, column, shard, low, high in self._cuts(rest, shard_B, low_B, length):
+            tokens_BL[row, column : column + high - low] = self._map(shard)[low:high]
+
+    def _fetch(self, tokens_BL: np.ndarray, cuts: list[tuple[int, int, int, int, int]]) -> None:
+        width = self._said["width"]
+        wanted = [(self._shards[n]["file"], low * width, high * width) for *_, n, low, high in cuts]
+        for (row, column, _, low, high), raw in zip(cuts, self._place.ranges(wanted), strict=True):
+            tokens_BL[row, column : column + high - low] = np.frombuffer(raw, self._kind)
+
+    def _cuts(
+        self, rows: Iterable[int], shard_B: np.ndarray, low_B: np.ndarray, length: int
+    ) -> Iterator[tuple[int, int, int, int, int]]:
+        """The parts of shards that fill rows: row, column, shard, first token, one past the last"""
+        sizes = np.diff(self._edges).tolist()
+        for row in rows:
+            column, shard, low = 0, int(shard_B[row]), int(low_B[row])
+            while column < length:
+                high = min(sizes[shard], low + length - column)
+                yield row, column, shard, low, high
+                column += high - low
+                shard, low = (shard + 1) % len(sizes), 0
+
+    def pieces(self, start_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:
+        """Reads pieces of any lengths.
 
         Args:
-          start_B: int64, first token of each, from 0; beyond the end it begins anew.
-          length: tokens of each, 1 or more.
+          start_S: int64, of the first token of each.
+          length_S: int64, how many of each; no piece passes the end of the text.
 
         Returns:
-          int32 tokens_BL, and int64 lengths of the pieces of documents in them, row after row.
+          int32 tokens of all pieces, one after another.
         """
-        found = [self.chunk(int(start), length) for start in start_B]
-        tokens_BL = np.stack([tokens for tokens, _ in found])
-        lengths = [
-            np.diff(ends, prepend=0, append=length)
-            if not len(ends) or ends[-1] < length
-            else np.diff(ends, prepend=0)
-            for _, ends in found
-        ]
-        return tokens_BL, np.concatenate(lengths)
+        tokens_T = np.empty(int(np.sum(length_S)), np.int32)
+        edge_S = np.cumsum(length_S) - length_S
+        at = zip(edge_S.tolist(), start_S.tolist(), length_S.tolist(), strict=True)
+        for edge, start, length in at:
+            self._fill(tokens_T[None, edge : edge + length], np.asarray([start]))
+        return tokens_T
 
     @functools.cached_property
-    def _tokens(self) -> np.ndarray:
-        return np.memmap(self.path / "tokens.bin", f"<u{self._width}", "r")
+    def _edges(self) -> np.ndarray:
+        return np.cumsum([0, *(shard["tokens"] for shard in self._shards)])
+
+    @property
+    def _kind(self) -> str:
+        return f"<u{self._said['width']}"
 
     @functools.cached_property
-    def _ends(self) -> np.ndarray:
-        try:
-            ends = np.load(self.path / "offsets.npy", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(
-                f"{self.path} is no token store ({error}); delete it, and it is made again"
-            ) from error
-        if len(ends) != self.manifest["documents"] or ends[-1] != self.tokens:
-            raise ValueError(f"{self.path} has changed since it was written; delete it")
-        return ends
+    def _maps(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def _map(self, shard: int) -> np.ndarray:
+        if shard not in self._maps:
+            self._maps[shard] = self._place.map(self._shards[shard]["file"], self._kind)
+        return self._maps[shard]
+
+    def _index(self, half: int) -> np.ndarray:
+        many = self._said["documents"]
+        if self._place.is_here:
+            return self._place.map(shards.INDEX, "<i8")[half * many : (half + 1) * many]
+        start = half * many * 8
+        (raw,) = self._place.ranges([(shards.INDEX, start, start + many * 8)])
+        return np.frombuffer(raw, "<i8")
+
+    @functools.cached_property
+    def _is_kept(self) -> np.ndarray:
+        every = self._said["shards"]
+        kept = [number not in self.left_out for number in range(len(every))]
+        return np.repeat(kept, [shard["documents"] for shard in every])
+
+    def _refuse(self, wrong: dict[str, str]) -> None:
+        for number, shard in enumerate(self._said["shards"]):
+            if shard["file"] in wrong and number not in self.left_out:
+                many = len(self._said["shards"])
+                what = f"shard {number + 1} of {many}, {shard['file']}, {wrong[shard['file']]}"
+                raise ValueError(f"{self.path}: {what}; {AGAIN}")
+        if shards.INDEX in wrong:
+            raise ValueError(f"{self.path}: {shards.INDEX} {wrong[shards.INDEX]}; {AGAIN}")
+
+
+def opened(path: str | Path, broken_shards: int = 0) -> Store:
+    """Opens a store, and looks whether it is as it was written.
+
+    Every file is read for its digest. Of a store above 4 GiB that is done once: a file that was
+    right is read again when it has been written since.
+
+    Args:
+      path: of the store.
+      broken_shards: how many shards may be left out because they are missing or have changed.
+
+    Returns:
+      The store, without those.
+
+    Raises:
+      ValueError: more of them are broken, or what cannot be left out: the manifest, the index, or
+        all shards.
+    """
+    place = Place(str(path))
+    said = shards.manifest(place)
+    wrong, names = shards.broken(place, said), [shard["file"] for shard in said["shards"]]
+    bad = [number for number, name in enumerate(names) if name in wrong]
+    if shards.INDEX in wrong:
+        raise ValueError(f"{path}: {shards.INDEX} {wrong[shards.INDEX]}; {AGAIN}")
+    if len(bad) <= min(broken_shards, len(names) - 1):
+        return Store(path, tuple(bad))
+    listed = ", ".join(f"{names[number]} {wrong[names[number]]}" for number in bad[:SOME])
+    if len(bad) > SOME:
+        listed += f", and {len(bad) - SOME} more"
+    way = f", or leave them out: Data.broken_shards={len(bad)}" if len(bad) < len(names) else ""
+    raise ValueError(
+        f"{path}: of {len(names)} shards {len(bad)} cannot be read: {listed}; {AGAIN}{way}"
+    )

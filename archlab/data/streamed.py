@@ -8,6 +8,7 @@ up to it: resuming is exact where the task's own draws are seeded, and takes tim
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from archlab.data import bins
 from archlab.data.chance import hashed
 from archlab.data.examples import Examples
 from archlab.data.order import shuffled
-from archlab.data.recipes import QUIET
+from archlab.data.recipes import quiet
 from archlab.data.row import Row
 
 WINDOW = 1024  # examples that are packed together
@@ -105,16 +106,18 @@ class Streamed:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
+            self._errors.close()
             self._process = None
 
     def _begin(self) -> None:
         self.close()
+        self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "archlab.data.feed"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=QUIET(),
+            stderr=self._errors,
+            env=quiet(),
         )
         self._process.stdin.write((json.dumps(self._request) + "\n").encode())
         self._process.stdin.flush()
@@ -154,9 +157,14 @@ class Streamed:
             number += 1
 
     def _window(self) -> list[np.ndarray]:
-        try:
-            return [
-                np.lib.format.read_array(self._process.stdout, allow_pickle=False) for _ in range(5)
-            ]
-        except ValueError as error:
-            raise ValueError(f"{self._request['task']}: {ENDED}") from error
+        (many, given, learnt) = self._array(3, "<i8")
+        kinds = ((many, "<i8"), (many, "<i8"), (given, "<i4"), (learnt, "<i4"), (learnt, "<f4"))
+        return [self._array(int(count), kind) for count, kind in kinds]
+
+    def _array(self, count: int, kind: str) -> np.ndarray:
+        raw = self._process.stdout.read(count * np.dtype(kind).itemsize)
+        if len(raw) < count * np.dtype(kind).itemsize:
+            self._errors.seek(0)
+            said = self._errors.read().decode("utf-8", "replace").strip().splitlines() or [ENDED]
+            raise ValueError(f"{self._request['task']}: {said[-1]}")
+        return np.frombuffer(raw, kind)

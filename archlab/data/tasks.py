@@ -4,14 +4,14 @@
 `mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
-This file, `corpora` and `features` import SeqIO and TensorFlow, and `python -m archlab.data.build` is the
-one process that does so while a model trains.
+This file, `corpora` and `features` import SeqIO and TensorFlow, and so do those that know them; the
+process that trains knows none.
 """
 
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seqio
@@ -22,7 +22,7 @@ from archlab.data.chance import Chance
 from archlab.data.examples import Text
 from archlab.data.features import Adapter, features
 from archlab.data.objectives.table import OBJECTIVES, UL2
-from archlab.data.recipes import Data
+from archlab.data.options import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
@@ -136,7 +136,7 @@ def register(
     objectives: Sequence[str] = tuple(OBJECTIVES),
     folder: str | None = None,
 ) -> list[str]:
-    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture of them.
+    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture.
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))
@@ -247,64 +247,3 @@ def _bytes(text: str) -> bytes:
 
 
 COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each of our own sources
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One task of a mixture.
-
-    Args:
-      task: as registered.
-      rate: how often it comes, in any unit.
-      corrupt: its objective.
-    """
-
-    task: seqio.Task
-    rate: float
-    corrupt: Corrupt
-
-    def ids(self, split: str) -> Iterator[np.ndarray]:
-        """Reads the documents of a split, encoded.
-
-        Args:
-          split: of the task.
-
-        Yields:
-          int32 ids of each.
-        """
-        dataset = self.task.source.get_dataset(split=split, shuffle=False)
-        for step in self.task.preprocessors[:-2]:  # then come the cache and the objective
-            dataset = step(dataset)
-        for example in dataset.as_numpy_iterator():
-            yield example[IDS]
-
-
-def resolve(name: str) -> list[Part]:
-    """Finds the tasks of a mixture, however deep, with their rates.
-
-    Args:
-      name: of a SeqIO task or mixture.
-
-    Returns:
-      Its tasks.
-
-    Raises:
-      ValueError: no such name, or a task that was not registered by `register`.
-    """
-    known = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
-    if name not in known:
-        raise ValueError(f"no task or mixture {name!r}{nearest(name, known)}")
-    found = seqio.get_mixture_or_task(name)
-    tasks = [found] if isinstance(found, seqio.Task) else found.tasks
-    parts = []
-    for task in tasks:
-        steps = list(task.preprocessors)
-        *_, before, last = [None, None, *steps]
-        if not isinstance(last, Corrupt) or not isinstance(before, seqio.CacheDatasetPlaceholder):
-            raise ValueError(
-                f"task {task.name!r} has steps of its own after its cache placeholder, which an "
-                "index cannot address; register its source with archlab.data.tasks.register"
-            )
-        rate = 1.0 if isinstance(found, seqio.Task) else float(found.get_rate(task))
-        parts.append(Part(task, rate, last))
-    return parts

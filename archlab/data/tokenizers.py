@@ -69,7 +69,7 @@ class Bytes:
         return [np.frombuffer(text.encode(), np.uint8) + np.int32(FIRST) for text in texts]
 
     def decode(self, ids: list[int]) -> str:
-        """Args: ids: none special. Returns: their text; bytes that are no UTF-8 become U+FFFD."""
+        """Args: ids: none special. Returns: their text; U+FFFD for what is no UTF-8."""
         return bytes(token - FIRST for token in ids).decode("utf-8", errors="replace")
 
 

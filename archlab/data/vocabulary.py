@@ -7,8 +7,9 @@ Ids, lowest first:
 Bytes and SentencePiece have pad at 0, end at 1, unknown at 2. A Hugging Face tokenizer keeps its
 own, and what it lacks stands below the mask. No id of a tokenizer is touched.
 
-Sentinel i is `size - 1 - i`, as T5's preprocessors reckon it, unless `seqio_ids` says that they stand right above the text. Seen from SeqIO, everything above the
-text is `extra_ids`, so SeqIO's own vocabularies have the same ids.
+Sentinel i is `size - 1 - i`, as T5's preprocessors reckon it. Seen from SeqIO, everything above the
+text is `extra_ids`, so SeqIO's own vocabularies have the same ids. Of a vocabulary that others
+registered, sentinels stand where they have them: right above the text (`seqio_ids`).
 """
 
 import dataclasses

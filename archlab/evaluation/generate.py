@@ -6,6 +6,7 @@ position.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ import numpy as np
 from archlab.batch import Stream
 from archlab.model.transformer import Cache, Transformer
 
+SEEDS = 2**32  # JAX keeps 32 bits of one
+COLD = 1e-30  # the temperature below which all that is not likeliest is out of reach
 BLOCK = 64  # lengths are rounded up to it, so that prompts of about one length compile once
 
 
@@ -110,7 +113,9 @@ def choose(logits_V: jax.Array, temperature: float, key: jax.Array, allowed: int
     logits_V = jnp.where(jnp.arange(logits_V.shape[0]) < allowed, logits_V, -jnp.inf)
     if temperature == 0:
         return int(jnp.argmax(logits_V))
-    return int(jax.random.categorical(key, logits_V / temperature))
+    # The likeliest at 0 and none below: no temperature is too low to be divided by.
+    logits_V = (logits_V - jnp.max(logits_V)) / max(temperature, COLD)
+    return int(jax.random.categorical(key, logits_V))
 
 
 def generate(
@@ -133,7 +138,7 @@ def generate(
       end: id at which to stop.
       allowed: how many ids the vocabulary has.
       temperature: see `choose`.
-      seed: of the draws; unused at temperature 0.
+      seed: of the draws, 0 or more, below 2**32; unused at temperature 0.
 
     Returns:
       The ids added, without the prompt and without the end.
@@ -144,10 +149,12 @@ def generate(
     kind = model.architecture.kind
     if kind == "encoder":
         raise ValueError("an encoder fills masks in place and does not continue text")
-    if tokens < 1 or temperature < 0:
+    if tokens < 1 or not 0 <= temperature < math.inf:
         raise ValueError(
             f"tokens={tokens}, temperature={temperature}; at least 1 token, at 0 or more"
         )
+    if not 0 <= seed < SEEDS:
+        raise ValueError(f"seed={seed}; it is 0 or more, below {SEEDS}")
     memory_BMD, source, decoder_prompt = None, 0, prompt
     if kind == "encoder_decoder":
         if not prompt:

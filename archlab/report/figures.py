@@ -19,7 +19,6 @@ from matplotlib.ticker import (
     Locator,
     LogLocator,
     MaxNLocator,
-    NullFormatter,
     NullLocator,
 )
 
@@ -209,7 +208,8 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
     _scale(axes, measure, [value for value in shown if math.isfinite(value)])
     if unit == "flops" and max(ends) >= SPREAD * min(filter(None, ends), default=math.inf):
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(_ticks(*axes.get_xlim()))
     else:
         axes.set_xlim(0, max(ends) * 1.03 or 1)
         axes.xaxis.set_major_locator(MaxNLocator(6, **ROUND))

@@ -5,14 +5,16 @@ and of one that is still going on.
 """
 
 import dataclasses
-import json
 import math
 import os
 from pathlib import Path
 
-from archlab import record
+from archlab import form, record
+from archlab.form import NONE, NUMBER
+from archlab.report.lines import FORMS
 
 PLACE = ("kind", "stage", "step", "total_step", "stage_name")
+CONFIG = {"run": ({"expect": ([NUMBER], NONE)}, NONE)}
 NOTHING = {
     "flops": {"body": 0, "head": 0, "attention": 0},
     "tokens": 0,
@@ -163,7 +165,12 @@ def read(folder: Path, name: str) -> History:
     """
     if not folder.is_dir():
         raise ValueError(f"there is no run directory {folder}")
-    lines = record.read(folder / "metrics.jsonl")
+    path = folder / "metrics.jsonl"
+    lines = record.read(path)
+    for line in lines:
+        lacking = form.wrong(line, FORMS.get(line["kind"], {}))
+        if lacking is not None:
+            raise ValueError(f"{path}: a {line['kind']!r} line has no {lacking}, or an odd one")
     starts = [line for line in lines if line["kind"] == "start"]
     # A run set back to a checkpoint takes the steps behind it anew; what it did there first is void
     # even before they are taken, and even if they are then recorded more rarely.
@@ -173,6 +180,13 @@ def read(folder: Path, name: str) -> History:
         raise ValueError(f"{folder} has recorded no start yet; wait until its text is prepared")
     ends = [line for line in lines if line["kind"] == "end"]
     has_ended = bool(ends) and ends[-1]["time"] >= starts[-1]["time"]
+    stages = len(starts[-1]["stages"])
+    for line in [*trains, *evaluates]:
+        if not 0 <= line["stage"] < stages:
+            raise ValueError(
+                f"{folder} recorded a step of stage {line['stage']}, "
+                f"and its last start has {stages}"
+            )
     gin = folder / "config.gin"
     return History(
         name=name,
@@ -180,9 +194,9 @@ def read(folder: Path, name: str) -> History:
         trains=trains,
         evaluates=evaluates,
         end=ends[-1] if has_ended else None,
-        config=_json(folder / "config.json"),
-        gin=gin.read_text(encoding="utf-8") if gin.is_file() else "",
-        manifest=_json(folder / "manifest.json"),
+        config=_kept(folder / "config.json", CONFIG),
+        gin=gin.read_text(encoding="utf-8", errors="replace") if gin.is_file() else "",
+        manifest=_kept(folder / "manifest.json", {}),
     )
 
 
@@ -223,13 +237,5 @@ def _steps(lines: list[dict], kind: str) -> list[dict]:
     return sorted(found, key=lambda line: line["total_step"])
 
 
-def _json(path: Path) -> dict:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{path} is not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no names; it should be a JSON object")
-    return found
+def _kept(path: Path, needed: dict) -> dict:
+    return form.read(path, needed) if path.is_file() else {}

@@ -167,9 +167,12 @@ def notes(histories: list[History]) -> list[str]:
             said.append(f"{run.name} did not come out within the band that it was expected in.")
         if any(not math.isfinite(line["loss"]) for line in [*run.trains, *run.evaluates]):
             said.append(f"{run.name} recorded losses that are not finite.")
-    for key, why in (("vocabulary", "vocabularies"), ("data", "texts")):
-        if len({repr(run.manifest.get(key)) for run in histories}) > 1:
+    # A text is told by its ids, so that those of another vocabulary say nothing about it.
+    for key, why in (("vocabulary", "vocabularies"), ("texts", "texts")):
+        kept = [run.manifest[key] for run in histories if key in run.manifest]
+        if any(one != kept[0] for one in kept):
             said.append(f"The runs have different {why}; compare their losses with that in mind.")
+            break
     return said
 
 
@@ -202,12 +205,23 @@ def made(histories: list[History]) -> dict[str, list[str]]:
         kept = dict.fromkeys(ALWAYS) | run.manifest
         versions = kept.pop("versions", None) or {}
         kinds = collections.Counter(map(str, kept["devices"] or []))
-        kept["devices"] = ", ".join(f"{many} × {name}" for name, many in kinds.items())
+        kept["devices"] = ", ".join(f"{many} × {_once(name)}" for name, many in kinds.items())
+        kept.pop("data", None)  # digests of what was made of the texts, by each stage's mixture
         plain = directory.flat(kept) | directory.flat(versions)
         every.append({name: str(value) for name, value in plain.items() if value not in (None, "")})
     names = dict.fromkeys([*ALWAYS, *(name for kept in every for name in kept)])
-    table = {name: [kept.get(name, "not recorded") for kept in every] for name in names}
+    table = {
+        name: [
+            kept.get(name, NONE if name.startswith("texts.") else "not recorded") for kept in every
+        ]
+        for name in names
+    }
     return {name: values if len(set(values)) > 1 else values[:1] for name, values in table.items()}
+
+
+def _once(name: str) -> str:
+    """A device whose kind is its platform has one word and not two: "cpu cpu"."""
+    return " ".join(dict.fromkeys(name.split()))
 
 
 def _loss(value: float | None) -> str:

@@ -5,8 +5,9 @@ import dataclasses
 import jax
 
 from archlab.architecture import Architecture
+from archlab.data.options import Data
 from archlab.data.pipeline import Rows
-from archlab.data.recipes import Data, prepare
+from archlab.data.recipes import prepare
 from archlab.show.row import Row, read
 from archlab.show.statistics import Statistics, statistics
 

@@ -1,11 +1,14 @@
 """Which way a weight moves, and how far: an optimizer's direction times a schedule's rate."""
 
 import dataclasses
+import math
 
 import jax
 import optax
 
 from archlab import mesh
+from archlab.refusal import Refusal
+from archlab.spelling import not_one_of
 from archlab.stages import Schedule
 
 NAMES = ("adamw", "adafactor")
@@ -42,14 +45,19 @@ class Optimizer:
 
     def __post_init__(self):
         if self.name not in NAMES:
-            raise ValueError(f"Optimizer.name={self.name!r} is not one of {', '.join(NAMES)}")
-        if not (0 <= self.b1 < 1 and 0 <= self.b2 < 1):
-            raise ValueError(f"Optimizer.b1={self.b1}, b2={self.b2}; both are in [0, 1)")
-        if self.epsilon <= 0 or self.weight_decay < 0 or self.clip < 0:
-            raise ValueError(
-                f"Optimizer.epsilon={self.epsilon}, weight_decay={self.weight_decay}, "
-                f"clip={self.clip}; epsilon is above 0, the others 0 or more"
+            raise Refusal(f"Optimizer.name={not_one_of(self.name, NAMES)}", "Optimizer.name")
+        for name in ("b1", "b2"):
+            if not 0 <= getattr(self, name) < 1:
+                setting = f"Optimizer.{name}"
+                raise Refusal(f"{setting}={getattr(self, name)}; it is in [0, 1)", setting)
+        if not 0 < self.epsilon < math.inf:
+            raise Refusal(
+                f"Optimizer.epsilon={self.epsilon}; it is a number above 0", "Optimizer.epsilon"
             )
+        for name in ("weight_decay", "clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                setting = f"Optimizer.{name}"
+                raise Refusal(f"{setting}={getattr(self, name)}; it is 0 or more", setting)
 
     def transform(self) -> optax.GradientTransformation:
         """The direction, uphill: a step subtracts it times the learning rate.
@@ -113,9 +121,10 @@ def rate(schedule: Schedule, steps: int) -> optax.Schedule:
     """
     decay = round(schedule.decay * steps) if schedule.kind == "wsd" else 0
     if schedule.kind != "rsqrt" and schedule.warmup + decay > steps:
-        raise ValueError(
+        raise Refusal(
             f"a warm-up of {schedule.warmup} and a decay of {decay} steps do not fit a stage of "
-            f"{steps}; Schedule.warmup={steps - decay} would"
+            f"{steps}; Schedule.warmup={steps - decay} would",
+            "Schedule.warmup",
         )
     peak, end = schedule.peak, schedule.peak * schedule.floor
     warmup = max(schedule.warmup, 1)

@@ -1,5 +1,6 @@
 """One folder of text, encoded once, for all tests of whoever reads it."""
 
+import os
 import random
 from pathlib import Path
 
@@ -13,6 +14,14 @@ import seqio
 
 seqio.MixtureRegistry.add("both", [("folder_prefix_lm", 1), ("folder_span_corruption", 3)])
 """
+
+
+@pytest.fixture(autouse=True, scope="session")
+def disk_is_not_waited_for():
+    """Thousands of small files are written, and none of them need outlive a loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 def written(folder: Path, documents: int = 60, seed: int = 0) -> Path:

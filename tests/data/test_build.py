@@ -8,10 +8,10 @@ import types
 import pytest
 import seqio
 
-from archlab.data import build, store, tasks
+from archlab.data import build, reports, roads, store
 from archlab.data.recipes import Data
 from archlab.data.vocabulary import Vocabulary
-from tests.data.conftest import written
+from tests.data.conftest import MIXTURE, written
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def said(tmp_path, monkeypatch, capsys, mixture, folder, vocabulary="", **settin
     request = {
         "data": dataclasses.asdict(Data(folder=str(folder), vocabulary=vocabulary)),
         "modules": [],
-        "code": "0",
+        "encoding": "0",
         "recipes": {mixture: str(recipe)},
         **settings,
     }
@@ -51,7 +51,7 @@ def test_a_store_for_each_split(tmp_path, monkeypatch, capsys):
     assert (task["name"], task["objective"], task["rate"]) == ("folder_masked_lm", "masked_lm", 1)
     texts, counts = {}, {}
     for split, path in task["stores"].items():
-        one = store.Store(store.Path(path))
+        one = store.Store(path)
         one.verify()
         assert (one.manifest["source"], one.manifest["split"]) == ("folder", split)
         texts[split] = Vocabulary().decode(one.chunk(0, one.tokens)[0]).split("<end>")[:-1]
@@ -69,6 +69,61 @@ def test_a_single_document_has_no_validation(tmp_path, monkeypatch, capsys):
     status, _, recipe = said(tmp_path, monkeypatch, capsys, "folder_causal_lm", folder)
     assert status == 0 and recipe["tasks"][0]["stores"]["validation"] is None
     assert len(list((tmp_path / "cache" / "stores").iterdir())) == 1
+
+
+def test_two_tasks_of_one_text_without_validation(tmp_path, monkeypatch, capsys):
+    folder = written(tmp_path / "text", 1)
+    (tmp_path / "both.py").write_text(MIXTURE)
+    settings = {"modules": [str(tmp_path / "both.py")]}
+    status, _, recipe = said(tmp_path, monkeypatch, capsys, "both", folder, **settings)
+    assert status == 0
+    assert [task["stores"]["validation"] for task in recipe["tasks"]] == [None, None]
+    assert len({task["stores"]["train"] for task in recipe["tasks"]}) == 1
+
+
+def test_how_far_it_is_is_said_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
+    folder = written(tmp_path / "text", 30)
+    status, out, _ = said(tmp_path, monkeypatch, capsys, "folder_causal_lm", folder, every=0)
+    assert status == 0
+    found = [reports.read(line) for line in out.splitlines()]
+    train = [one for one in found if one.name == "folder-train"]
+    assert [one.documents for one in train[:3]] == [1, 2, 3]
+    last = {one.name: one for one in found}
+    assert sum(one.documents for one in last.values()) == 30
+
+
+def content(cache):
+    """Every file below a cache, but for the recipes, which name the place."""
+    files = (path for path in (cache / "stores").rglob("*") if path.is_file())
+    return {str(path.relative_to(cache)): path.read_bytes() for path in files}
+
+
+def test_workers_write_the_same_bytes_and_what_they_say_is_heard(tmp_path, monkeypatch, capsys):
+    folder = written(tmp_path / "text", 40)
+    caches = {}
+    for workers in (1, 2):
+        settings = {"workers": workers, "shards": 5, "every": 0, "options": [], "runner": ""}
+        settings["cache"] = str(tmp_path / f"cache{workers}")
+        status, out, _ = said(tmp_path, monkeypatch, capsys, "folder_causal_lm", folder, **settings)
+        assert status == 0
+        last = {one.name: one for one in map(reports.read, out.splitlines())}
+        assert sum(one.documents for one in last.values()) == 40
+        caches[workers] = content(tmp_path / f"cache{workers}")
+        seqio.TaskRegistry.reset()
+    assert caches[1] == caches[2] and len(caches[1]) > 10
+
+
+def test_a_worker_that_fails_is_heard(tmp_path, monkeypatch, capsys):
+    (tmp_path / "bad.py").write_text(
+        "import sys\nif sys.argv[-1] == '1':\n    raise KeyError('worker')\n"
+    )
+    settings = {"workers": 2, "modules": [str(tmp_path / "bad.py")], "options": [], "runner": ""}
+    folder = written(tmp_path / "text", 5)
+    status, out, recipe = said(
+        tmp_path, monkeypatch, capsys, "folder_causal_lm", folder, **settings
+    )
+    assert (status, recipe) == (build.WRONG, None)
+    assert "bad.py: KeyError: 'worker'" in out and out.count("\n") == 1
 
 
 def test_what_the_user_can_put_right_is_one_line(tmp_path, monkeypatch, capsys):
@@ -95,7 +150,7 @@ def test_tasks_of_two_vocabularies_are_refused(monkeypatch):
     parts = []
     for size in (384, 512):
         vocabulary = types.SimpleNamespace(spec=lambda size=size: {"path": "", "size": size})
-        parts.append(tasks.Part(None, 1.0, tasks.Corrupt("causal_lm", vocabulary)))
-    monkeypatch.setattr(tasks, "resolve", lambda name: parts)
+        parts.append(roads.Part(None, 1.0, "windows", "causal_lm", {}, vocabulary))
+    monkeypatch.setattr(roads, "resolve", lambda name, road: parts)
     with pytest.raises(ValueError, match="the tasks of mine have different vocabularies"):
-        build.cook("mine", {})
+        build.cook("mine", {"data": {"road": ""}}, {})

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
@@ -105,6 +105,7 @@ def plain(made, text):
 @example(text="")
 def test_ids_are_the_librarys(both, text):
     tokenizer, made, kind = both
+    assume(not any(name in text for name in NAMES))  # which the library takes for special
     if kind == "letters":  # what the library leaves out has a test of its own
         text = "".join(letter for letter in text if made.token_to_id(letter) is not None)
     assert tokenizer.encode(text) == plain(made, text)

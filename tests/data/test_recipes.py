@@ -1,13 +1,19 @@
 """Text is encoded once, by another process, and anew when it has changed."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from archlab.data import recipes as module
-from archlab.data.recipes import Data, Preparation, prepare
+from archlab.data import writer
+from archlab.data.plan import Plan
+from archlab.data.recipes import Data, Preparation, Recipe, Work, prepare
+from archlab.data.reports import Report
+from archlab.data.sources import SPLITS
 from tests.data.conftest import written
 
 
@@ -49,6 +55,10 @@ def test_what_a_recipe_says(recipes):
         assert first == second  # two tasks of one text have one store
         first.verify()
     assert len({recipe.digest for recipe in recipes.values()}) == len(recipes)
+    texts = [recipe.texts for recipe in recipes.values()]  # all are made of one folder
+    assert all(found == texts[0] for found in texts)
+    kept = {f"folder {split}": one.stores(split)[0].manifest["sha256"] for split in SPLITS}
+    assert texts[0] == kept
 
 
 @pytest.mark.parametrize("change", ["folder", "vocabulary", "modules", "mixture", "code"])
@@ -107,3 +117,58 @@ def test_closing_stops_the_process(corpus, tmp_path, monkeypatch):
     preparation.close()  # a second time does nothing
     assert requests() <= before
     Preparation({}, None).close()
+
+
+def test_what_the_process_reports_is_passed_on(corpus, tmp_path, monkeypatch):
+    one = Report("a-train", 3, 40, 2.0, 7)
+    (tmp_path / "said").write_text(f"{one.line()}\nsomething else\n{one.line()}\nwrong\n")
+    monkeypatch.setattr(sys, "executable", program(tmp_path, f"cat {tmp_path}/said", 2))
+    told = []
+    with pytest.raises(ValueError, match="^wrong$"):
+        prepare(["folder_new"], *corpus).wait(told.append)
+    assert told == [one, one]
+
+
+def test_the_cache_is_where_it_is_said_to_be(recipes, corpus, tmp_path, no_process):
+    """Whoever moves a cache, or says it in another way, finds what is in it."""
+    data, modules = corpus
+    home = module.store.root()
+    there = dataclasses.replace(data, cache=home)
+    assert prepare(["both"], there, modules).wait()["both"] == recipes["both"]
+    with pytest.raises(AssertionError, match="a process was started"):
+        prepare(["both"], dataclasses.replace(data, cache=str(tmp_path)), modules)
+
+
+@pytest.fixture
+def damaged(recipes, tmp_path):
+    """A recipe whose text for training has two shards, the second changed in one bit."""
+    pairs = [(np.asarray([number + 5]), 1) for number in range(4)]
+    path = writer.write(tmp_path / "one", pairs, Plan(384, 1, 1, 2)).path
+    content = (tmp_path / "one" / "00000-00001.bin").read_bytes()
+    (tmp_path / "one" / "00000-00001.bin").write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    task = {**recipes["causal_lm"].content["tasks"][0], "stores": {"train": path}}
+    return {**recipes["causal_lm"].content, "tasks": [task]}
+
+
+def test_a_broken_shard_is_refused_before_anything_is_read(damaged):
+    with pytest.raises(ValueError, match="00000-00001.bin has changed since it was written"):
+        Recipe("mine", damaged).digest  # noqa: B018
+
+
+def test_a_broken_shard_is_left_out_where_one_may_be(damaged):
+    one = Recipe("mine", damaged, broken_shards=1)
+    assert one.stores("train")[0].documents == 2
+    assert one.stores("train")[0] is one.stores("train")[0]  # it is looked at once
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.store, "opened", lambda path, many: module.store.Store(path))
+        assert Recipe("mine", damaged).digest != one.digest
+
+
+def test_numbers_that_cannot_be_are_refused():
+    for make, match in [
+        (lambda: Data(broken_shards=-1), "Data.broken_shards=-1; it is 0 or more"),
+        (lambda: Work(workers=0), "workers=0; it is 1 or more"),
+        (lambda: Work(shards=0), "shards=0; it is 1 or more"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            make()

@@ -1,8 +1,8 @@
-"""A store gives back what was written, read in a circle; what is broken is refused."""
+"""A store gives back what was written, read in a circle, here and in a bucket."""
 
 import itertools
-import json
 import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlab.data import store
-from archlab.data.store import Store
+from archlab.data import store, writer
+from archlab.data.places import Place
+from archlab.data.plan import Plan
+from archlab.data.store import Store, opened
 
 END = 1
 DOCUMENTS = st.lists(st.lists(st.integers(2, 383), max_size=9), min_size=1, max_size=6).filter(any)
 
 
-def written(path, documents, size=384, **settings):
-    arrays = [np.asarray(ids, np.int32) for ids in documents]
-    return store.write(path, iter(arrays), size, END, **settings)
+def written(path, documents, size=384, cut=2, **facts):
+    pairs = [(np.asarray(ids, np.int32), 3 * len(ids) + 1) for ids in documents]
+    return writer.write(path, pairs, Plan(size, END, 1, cut), facts)
 
 
 def laid(documents):
@@ -28,169 +30,186 @@ def laid(documents):
     return tokens, np.flatnonzero(np.asarray(tokens) == END) + 1
 
 
-@given(documents=DOCUMENTS, start=st.integers(0, 200), length=st.integers(1, 120))
-def test_a_chunk_is_cut_from_the_text_repeated(documents, start, length):
+@pytest.fixture(params=["here", "file", "memory"])
+def place(request, tmp_path):
+    name = {"here": f"{tmp_path}/a", "file": f"file://{tmp_path}/a"}
+    return name.get(request.param, f"memory://{uuid.uuid4()}/a")
+
+
+@given(
+    documents=DOCUMENTS,
+    start=st.integers(0, 200),
+    length=st.integers(1, 120),
+    cut=st.integers(1, 7),
+)
+def test_a_chunk_is_cut_from_the_text_repeated(documents, start, length, cut):
     tokens, _ = laid(documents)
     tiled = np.tile(tokens, (start + length) // len(tokens) + 1)[start : start + length]
     with tempfile.TemporaryDirectory() as folder:
-        found, ends = written(Path(folder, "one"), documents).chunk(start, length)
+        found, ends = written(Path(folder, "one"), documents, cut=cut).chunk(start, length)
     assert found.dtype == np.int32
     assert found.tolist() == tiled.tolist()
     assert ends.tolist() == (np.flatnonzero(tiled == END) + 1).tolist()
 
 
-@given(documents=DOCUMENTS)
-def test_the_manifest_counts(documents):
+@given(
+    documents=DOCUMENTS,
+    starts=st.lists(st.integers(0, 200), max_size=7),
+    length=st.integers(1, 60),
+    cut=st.integers(1, 7),
+    is_here=st.booleans(),
+)
+def test_windows_are_chunks_cut_where_documents_end(documents, starts, length, cut, is_here):
+    with tempfile.TemporaryDirectory() as folder:
+        one = written(f"{'' if is_here else 'file://'}{folder}/one", documents, cut=cut)
+        tokens_BL, lengths = one.windows(np.asarray(starts, np.int64), length)
+        wanted = [one.chunk(start, length) for start in starts]
+    assert tokens_BL.dtype == np.int32 and tokens_BL.shape == (len(starts), length)
+    assert lengths.dtype == np.int64
+    assert tokens_BL.tolist() == [tokens.tolist() for tokens, _ in wanted]
+    pieces = [np.diff([0, *ends[ends < length], length]).tolist() for _, ends in wanted]
+    assert lengths.tolist() == [piece for row in pieces for piece in row]
+
+
+def test_the_example(tmp_path):
+    one = written(tmp_path / "one", [[5, 6], [7]])
+    tokens_BL, lengths = one.windows(np.asarray([1, 4]), 4)
+    assert tokens_BL.tolist() == [[6, 1, 7, 1], [1, 5, 6, 1]]
+    assert lengths.tolist() == [2, 2, 1, 3]
+
+
+@given(documents=DOCUMENTS, cut=st.integers(1, 7))
+def test_the_manifest_counts(documents, cut):
     tokens, ends = laid(documents)
     with tempfile.TemporaryDirectory() as folder:
-        again = Store(
-            written(Path(folder, "one"), documents, facts=lambda: {"source": "mine"}).path
-        )
+        path = written(Path(folder, "one"), documents, cut=cut, source="mine").path
+        again = Store(path)
         again.verify()
-    manifest = again.manifest
+        manifest, found_ends, found_bytes = again.manifest, again.ends[:], again.bytes[:]
+        assert opened(path) == again
+        for length in range(12):
+            lengths = np.diff(ends, prepend=0)
+            assert again.longer(length) == sum(many > length for many in lengths)
+    empty = len(documents) - len(ends)
     assert again.tokens == manifest["tokens"] == len(tokens)
-    assert manifest["documents"] == len(ends)
-    assert manifest["empty"] == len(documents) - len(ends)
-    lengths = np.diff(ends, prepend=0)
-    for length in range(12):
-        assert again.longer(length) == sum(many > length for many in lengths)
+    assert again.documents == manifest["documents"] == len(ends)
+    assert manifest["empty"] == empty
+    assert manifest["counts"].get("empty", 0) == empty
+    assert sum(manifest["counts"].values()) == len(documents)
+    assert found_ends.tolist() == ends.tolist() and found_ends.dtype == np.int64
+    assert found_bytes.tolist() == [3 * len(ids) + 1 for ids in documents if ids]
+    assert manifest["bytes"] == found_bytes.sum() and found_bytes.dtype == np.int64
     assert manifest["source"] == "mine"
 
 
-@pytest.mark.parametrize(("size", "width"), [(2**16, 2), (2**16 + 1, 4), (250_112, 4)])
-def test_the_width_of_a_token_follows_the_vocabulary(tmp_path, size, width):
+@pytest.mark.parametrize("size", [2**16, 2**16 + 1, 250_112])
+def test_ids_come_back_as_they_were(place, size):
     ids = [2, 2**15, size - 1]
-    one = written(tmp_path / "one", [ids], size)
-    assert (one.path / "tokens.bin").stat().st_size == 4 * width
-    assert one.chunk(0, 4)[0].tolist() == [*ids, END]
+    assert written(place, [ids], size).chunk(0, 4)[0].tolist() == [*ids, END]
 
 
-def test_facts_are_asked_when_all_is_read(tmp_path):
+def test_of_a_bucket_only_what_is_asked_for_is_read(monkeypatch):
+    documents = [[n + 2] * 50 for n in range(40)]
+    one = written(f"memory://{uuid.uuid4()}", documents, cut=7)
     read = []
+    ranges = Place.ranges
 
-    def documents():
-        for number in range(3):
-            read.append(number)
-            yield np.asarray([5 + number])
+    def counted(self, wanted):
+        found = ranges(self, wanted)
+        read.append((wanted, sum(map(len, found))))
+        return found
 
-    one = store.write(tmp_path / "one", documents(), 384, END, lambda: {"read": len(read)})
-    assert one.manifest["read"] == 3
+    def refuse(self, name):
+        raise AssertionError(f"{name} was read as a whole")
 
-
-@pytest.mark.parametrize("wrong", [-1, 384])
-def test_an_id_of_no_vocabulary_is_refused(tmp_path, wrong):
-    with pytest.raises(ValueError, match="document 2 has ids outside 0 to 383"):
-        written(tmp_path / "one", [[5], [], [6, wrong]])
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("documents", [[], [[], []]])
-def test_no_text_is_told_apart(tmp_path, documents):
-    with pytest.raises(store.Empty):
-        written(tmp_path / "one", documents)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_writer_that_fails_leaves_nothing(tmp_path):
-    def documents():
-        yield np.asarray([5, 6])
-        raise RuntimeError("the disk is gone")
-
-    with pytest.raises(RuntimeError, match="the disk is gone"):
-        store.write(tmp_path / "one", documents(), 384, END)
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Place, "ranges", counted)
+    monkeypatch.setattr(Place, "read", refuse)
+    tokens_BL, _ = one.windows(np.asarray([0, 100, 7 * 51 - 2, 40 * 51 - 3]), 10)
+    assert tokens_BL[3].tolist() == [41, 41, 1, *[2] * 7]
+    # Each row's own tokens, and where documents end; nothing twice, nothing besides.
+    tokens = [wanted for wanted, _ in read if wanted[0][0] != "documents.bin"]
+    assert tokens == [
+        [
+            ("00000-00000.bin", 0, 20),
+            ("00000-00000.bin", 200, 220),
+            ("00000-00000.bin", 710, 714),
+            ("00000-00001.bin", 0, 16),
+            ("00000-00005.bin", 504, 510),
+            ("00000-00000.bin", 0, 14),
+        ]
+    ]
+    assert [many for wanted, many in read if wanted == [("documents.bin", 0, 320)]] == [320]
+    assert sum(many for _, many in read) == 4 * 10 * 2 + 320
 
 
-def test_nothing_is_there_before_all_is_written(tmp_path):
-    path = tmp_path / "one"
-
-    def documents():
-        for number in range(3):
-            assert not path.exists()
-            yield np.asarray([5 + number])
-
-    store.write(path, documents(), 384, END)
-    assert [one.name for one in tmp_path.iterdir()] == ["one"]
+def without(documents, cut, left_out):
+    return [ids for number, ids in enumerate(documents) if ids and number // cut not in left_out]
 
 
-def test_of_two_writers_the_first_wins_and_both_read_it(tmp_path):
-    path, inner = tmp_path / "one", []
-
-    def documents():
-        yield np.asarray([5, 6])
-        inner.append(written(path, [[5, 6]], facts=lambda: {"who": "first"}))
-
-    outer = store.write(path, documents(), 384, END, lambda: {"who": "second"})
-    assert outer.manifest == inner[0].manifest and outer.manifest["who"] == "first"
-    assert [one.name for one in tmp_path.iterdir()] == ["one"]
-    outer.verify()
-
-
-def test_what_stands_in_the_way_is_not_taken_for_a_store(tmp_path):
-    (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "mine.txt").write_text("mine")
-    with pytest.raises(OSError):
-        written(tmp_path / "one", [[5]])
-    assert (tmp_path / "one" / "mine.txt").read_text() == "mine"
-    assert [one.name for one in tmp_path.iterdir()] == ["one"]
-
-
-FILES = ("tokens.bin", "offsets.npy", "manifest.json")
-
-
-def use(path):
-    one = Store(path)
-    one.verify()
-    return one.chunk(0, 3)
+@pytest.mark.parametrize("left_out", [{0}, {1}, {2}, {0, 2}, {0, 1}])
+def test_within_a_budget_broken_shards_are_left_out_and_counted(place, left_out):
+    documents, cut = [[5, 6], [7], [8, 9, 10], [11], [12, 13]], 2
+    written(place, documents, cut=cut)
+    there = Place(place)
+    for number, change in zip(sorted(left_out), ("flip", "miss"), strict=False):
+        name = f"00000-{number:05}.bin"
+        content = there.read(name)
+        there.remove(name) if change == "miss" else there.write(name, content[:-1] + b"\x07")
+    many = len(left_out)
+    with pytest.raises(ValueError, match=f"{many} cannot be read.*Data.broken_shards={many}"):
+        opened(place, many - 1)
+    one = opened(place, many)
+    kept = without(documents, cut, left_out)
+    tokens, ends = laid(kept)
+    assert (one.tokens, one.documents) == (len(tokens), len(kept))
+    assert one.chunk(0, len(tokens))[0].tolist() == tokens
+    assert one.ends.tolist() == ends.tolist()
+    assert one.bytes.tolist() == [3 * len(ids) + 1 for ids in kept]
+    counts = {"kept": len(kept), "in_broken_shards": 5 - len(kept)}
+    assert one.manifest["counts"] == counts
+    assert one.manifest["documents"] == len(kept) and one.manifest["tokens"] == len(tokens)
+    assert one.manifest["left_out"] == sorted(left_out)
+    starts = np.arange(2 * len(tokens))
+    for row, start in zip(one.windows(starts, 5)[0], starts, strict=True):
+        assert row.tolist() == np.tile(tokens, 5)[start : start + 5].tolist()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_or_cut_file_is_refused(tmp_path, name):
-    for number, keep in enumerate((None, 0, 1, 5)):
-        path = written(tmp_path / f"{number}", [[5, 6, 7], [8, 9]]).path
-        content = (path / name).read_bytes()
-        (path / name).unlink() if keep is None else (path / name).write_bytes(content[:keep])
-        with pytest.raises(ValueError, match=f"{path}.*delete"):
-            use(path)
-    path = written(tmp_path / "last", [[5, 6, 7], [8, 9]]).path
-    (path / name).write_bytes((path / name).read_bytes()[:-3])
-    with pytest.raises(ValueError, match=f"{path}.*delete"):
-        use(path)
+def test_not_everything_is_left_out(tmp_path):
+    path = Path(written(tmp_path / "one", [[5, 6], [7], [8]]).path)
+    for name in ("00000-00000.bin", "00000-00001.bin"):
+        (path / name).unlink()
+    with pytest.raises(ValueError, match="of 2 shards 2 cannot be read: .* is missing") as caught:
+        opened(path, 5)
+    assert "broken_shards" not in str(caught.value)
 
 
-def test_every_changed_byte_of_the_text_is_noticed(tmp_path):
-    path = written(tmp_path / "one", [[5, 6], [7]]).path
-    content = (path / "tokens.bin").read_bytes()
+def test_a_message_names_a_few(tmp_path):
+    path = Path(written(tmp_path / "one", [[number] for number in range(5, 15)], cut=1).path)
+    for number in range(9):
+        (path / f"00000-{number:05}.bin").unlink()
+    with pytest.raises(ValueError, match=r"00000-00002.bin is missing, and 6 more; delete"):
+        opened(path)
+
+
+def test_verify_names_the_shard(tmp_path):
+    one = written(tmp_path / "one", [[5, 6], [7], [8]])
+    path = tmp_path / "one" / "00000-00001.bin"
+    content = path.read_bytes()
     for at, bit in itertools.product(range(len(content)), (1, 128)):
         changed = bytearray(content)
         changed[at] ^= bit
-        (path / "tokens.bin").write_bytes(changed)
-        with pytest.raises(ValueError, match="has changed since it was written"):
-            Store(path).verify()
-    (path / "tokens.bin").write_bytes(content)
-    Store(path).verify()
-
-
-@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"tokens": 5}'])
-def test_a_manifest_that_says_too_little_is_refused(tmp_path, content):
-    path = written(tmp_path / "one", [[5, 6], [7]]).path
-    (path / "manifest.json").write_text(content)
-    with pytest.raises(ValueError, match="is no token store .*delete it"):
-        Store(path)
-
-
-def test_documents_and_offsets_must_agree(tmp_path):
-    path = written(tmp_path / "one", [[5, 6], [7]]).path
-    np.save(path / "offsets.npy", np.asarray([2, 3, 5]))
-    with pytest.raises(ValueError, match="has changed since it was written"):
-        use(path)
-    manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["documents"] == 2
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="shard 2 of 2, 00000-00001.bin, has changed since"):
+            one.verify()
+    path.write_bytes(content[:-1])
+    with pytest.raises(ValueError, match="shard 2 of 2, 00000-00001.bin, holds 3 bytes and should"):
+        Store(one.path)
 
 
 def test_the_place_of_the_stores(monkeypatch, tmp_path):
-    monkeypatch.setenv("ARCHLAB_CACHE", str(tmp_path))
-    assert store.root() == tmp_path
+    monkeypatch.setenv("ARCHLAB_CACHE", f"{tmp_path}/")
+    assert store.root() == str(tmp_path)
+    assert store.root("gs://mine/cache/") == "gs://mine/cache"
     monkeypatch.setenv("ARCHLAB_CACHE", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert store.root() == tmp_path / ".cache" / "archlab"
+    assert store.root() == str(tmp_path / ".cache" / "archlab")

@@ -3,7 +3,8 @@
 import pytest
 import seqio
 
-from archlab.data import tasks
+from archlab.data import roads, tasks
+from archlab.data.documents import Documents
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.recipes import Data
 from archlab.data.vocabulary import Vocabulary
@@ -30,15 +31,17 @@ def test_a_mixture_is_its_tasks_with_their_rates(listed):
         ("outer", {"listed_prefix_lm": 1, "listed_span_corruption": 3, "listed_causal_lm": 12}),
         ("listed_masked_lm", {"listed_masked_lm": 1}),
     ]:
-        parts = tasks.resolve(name)
+        parts = roads.resolve(name)
         total, whole = sum(part.rate for part in parts), sum(wanted.values())
         found = {part.task.name: part.rate / total for part in parts}
         assert found == pytest.approx({task: rate / whole for task, rate in wanted.items()})
-        assert {part.corrupt.objective for part in parts} == {
+        assert {part.objective for part in parts} == {
             task.removeprefix("listed_") for task in wanted
         }
-    ids = list(tasks.resolve("inner")[0].ids("train"))
-    assert [one.tolist() for one in ids] == [V.encode(line) for line in LINES]
+    first = roads.resolve("inner")[0]
+    documents = Documents(first.task, first.text, "train", first.vocabulary)
+    ids = [documents.encode(one)[0].tolist() for one in documents.read()]
+    assert ids == [V.encode(line) for line in LINES]
 
 
 def test_registering_twice_changes_nothing_and_differently_is_refused(listed):
@@ -61,7 +64,7 @@ def test_registering_twice_changes_nothing_and_differently_is_refused(listed):
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: tasks.resolve("listed_causal_ml"), "did you mean 'listed_causal_lm'"),
+        (lambda: roads.resolve("listed_causal_ml"), "did you mean 'listed_causal_lm'"),
         (lambda: tasks.register("foldr"), "no source 'foldr', did you mean 'folder'"),
         (lambda: tasks.register("lines2", objectives=["casual_lm"]), "no source 'lines2'"),
         (
@@ -73,27 +76,6 @@ def test_registering_twice_changes_nothing_and_differently_is_refused(listed):
 def test_what_is_not_known_is_refused(call, match):
     with pytest.raises(ValueError, match=match):
         call()
-
-
-@pytest.mark.parametrize("steps", [0, 1, 2])
-def test_a_task_with_steps_of_its_own_is_refused(listed, steps):
-    own = [
-        tasks.Encode(V),
-        seqio.CacheDatasetPlaceholder(),
-        *[[], [tasks.Corrupt("causal_lm", V), lambda dataset: dataset], [lambda dataset: dataset]][
-            steps
-        ],
-    ]
-    seqio.TaskRegistry.add(f"foreign{steps}", listed, tasks.features(V), own)
-    with pytest.raises(ValueError, match=f"'foreign{steps}' has steps of its own after its cache"):
-        tasks.resolve(f"foreign{steps}")
-
-
-def test_a_task_without_a_placeholder_is_refused(listed):
-    for name, own in [("bare", [tasks.Corrupt("causal_lm", V)]), ("none", [])]:
-        seqio.TaskRegistry.add(name, listed, tasks.features(V), own)
-        with pytest.raises(ValueError, match=f"'{name}' has steps of its own"):
-            tasks.resolve(name)
 
 
 def test_lone_surrogates_and_nothing_do_not_stop_the_reading(tmp_path):

@@ -11,10 +11,10 @@ from archlab.data.huggingface import HuggingFace
 from archlab.data.pieces import Pieces, train
 from archlab.data.tokenizers import USUAL, Bytes, files, read
 
-# Beside the checkout, where they were downloaded; nothing here needs them.
+# Beside the checkout, if they were put there; nothing needs them.
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "tokenizers"
 HOUSE = "translate English to German: The house is wonderful."
-REFERENCES = [  # T5: Hugging Face's documentation of T5; GPT-2 and BERT: those of their encoders
+REFERENCES = [  # what T5's, GPT-2's and BERT's own code makes of them
     ("t5", HOUSE, [13959, 1566, 12, 2968, 10, 37, 629, 19, 1627, 5]),
     ("gpt2", "Hello world", [15496, 995]),
     ("bert-base-uncased", "hello world", [7592, 2088]),

@@ -82,7 +82,7 @@ def pins() -> list[tuple[str, str, str]]:
 
 def test_what_is_imported_is_required_and_the_other_way_round():
     names = {IMPORTED_AS.get(name, name): name for name in required()[""]}
-    found = libraries("archlab")
+    found = libraries("archlab") - {"apache_beam"}  # of the extra `beam`, and imported in one file
     missing = found - set(names)
     assert not missing, "imported, and not in install_requires"
     unused = {names[name] for name in set(names) - found}

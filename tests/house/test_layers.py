@@ -17,44 +17,49 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  architecture axes batch directory modules progress record size spelling stages commands/app
-   data/chance data/examples data/recognition data/row data/sources data/store data/vocabulary
+0  axes batch directory form progress refusal spelling commands/app data/chance data/examples
+   data/huggingface data/pieces data/places data/recognition data/reports data/row data/sources
    model/attention model/position report/ink train/loss
-1  bindings experiments ledger mesh data/bins data/order data/packing data/prefetch model/layers
-   model/visibility report/history show/statistics data/objectives/masks
-   data/objectives/objective
-2  data/readers model/transformer report/figures show/row train/optimizer
-   data/objectives/denoising data/objectives/infilling data/objectives/language
-   data/objectives/masking
-3  evaluation/generate report/page train/step data/objectives/table
-4  data/recipes train/checkpoint train/meter
-5  settings data/corpora data/streamed train/loop
-6  config data/pipeline data/tasks
-7  program data/build data/roads evaluation/validation show/sample
-8  run trained data/feed show/page show/picture
-9  commands/experiments commands/runs commands/tasks
-10 commands/line
+1  architecture bindings experiments mesh modules record size stages commands/vocabularies
+   data/bins data/options data/order data/packing data/prefetch data/shards data/tokenizers
+   model/visibility report/lines
+2  ledger statements things data/code data/corpora data/plan data/store data/vocabulary
+   model/layers report/history train/optimizer
+3  data/features data/writer model/transformer report/figures show/row show/statistics
+   data/objectives/masks data/objectives/objective
+4  settings data/readers evaluation/generate report/page train/step data/objectives/denoising
+   data/objectives/infilling data/objectives/language data/objectives/masking
+5  config train/checkpoint train/meter data/objectives/table
+6  data/recipes data/tasks train/loop
+7  cache data/documents data/roads data/streamed
+8  data/jobs data/pipeline
+9  program data/beam data/feed evaluation/validation show/sample
+10 run trained data/build show/page show/picture
+11 commands/experiments commands/runs commands/tasks
+12 commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
-    "gin": ("config",),
-    "seqio": ("data/corpora", "data/tasks"),
-    "tensorflow": ("data/corpora", "data/tasks"),
+    "gin": ("config", "statements", "data/recognition"),
+    "seqio": ("data/corpora", "data/documents", "data/features", "data/roads", "data/tasks"),
+    "tensorflow": ("data/corpora", "data/features", "data/tasks"),
+    "tokenizers": ("data/huggingface",),
+    "apache_beam": ("data/beam",),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
     "grain": ("data/order",),
-    "sentencepiece": ("data/vocabulary",),
+    "sentencepiece": ("data/pieces",),
     "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
     "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("commands/", "progress", "show/picture"),
+    "rich": ("cache", "commands/", "progress", "show/picture"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
-KNOWN_TO_DATA = {"batch", "modules", "spelling"}
+KNOWN_TO_DATA = {"batch", "modules", "refusal", "spelling"}
 
 
 def layers() -> dict[str, int]:

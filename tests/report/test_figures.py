@@ -74,6 +74,18 @@ def test_runs_of_very_different_cost_share_a_logarithmic_axis(made):
     assert figures.curves(made(whole(), long)).axes[1].get_xscale() == "log"
 
 
+@pytest.mark.parametrize("steps", [100, 200, 1000, 30_000])
+def test_a_logarithmic_axis_of_any_length_has_labels_enough(made, steps):
+    long = [start(stage(SPAN, steps)), *[train(i, 2.0) for i in (1, steps // 2, steps)]]
+    figure = figures.curves(made(whole(), long))
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    low, high = axes.get_xlim()
+    ticks = [one for one in axes.xaxis.get_ticklocs() if low <= one <= high]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert 3 <= len(ticks) <= 9 and sum(map(bool, labels)) >= 3, labels
+
+
 def test_a_long_curve_keeps_its_peaks_and_its_gaps(made):
     rng = np.random.default_rng(0)
     losses = rng.uniform(2, 3, 20_000)

@@ -116,7 +116,7 @@ def test_the_page_lists_stages_versions_and_the_experiment(tmp_path):
     ]
     kept = dict(page.tables["Made with"][1:])
     assert kept["git"] == MANIFEST["git"] and kept["jax"] == "0.10.2"
-    assert kept["devices"] == "8 × cpu cpu"
+    assert kept["devices"] == "8 × cpu"
     assert "details" in page.tags and "# a < b" in page.text
 
 
@@ -241,6 +241,25 @@ def test_runs_with_other_text_or_vocabulary_come_with_a_note(tmp_path):
     runs = [write(tmp_path / "a", whole()), write(tmp_path / "b", whole(), manifest=other)]
     said = notes([history.read(run, run.name) for run in runs])
     assert said == ["The runs have different vocabularies; compare their losses with that in mind."]
+    other = {**MANIFEST, "texts": {"wiki train": "t2"}}
+    runs[1] = write(tmp_path / "c", whole(), manifest=other)
+    said = notes([history.read(run, run.name) for run in runs])
+    assert said == ["The runs have different texts; compare their losses with that in mind."]
+
+
+def test_runs_of_one_text_and_different_mixtures_have_one_text(tmp_path):
+    manifests = [{**MANIFEST, "data": {name: name}} for name in (SPAN, PREFIX)]
+    manifests[1]["texts"] = {**MANIFEST["texts"], "more train": "t3"}
+    runs = [
+        write(tmp_path / name, whole(), manifest=one)
+        for name, one in zip("ab", manifests, strict=True)
+    ]
+    assert notes([history.read(runs[0], "a"), history.read(runs[0], "b")]) == []
+    page = written(tmp_path / "out", *runs)
+    shown = {row[0]: row[1:] for row in page.tables["Made with"][1:]}
+    assert shown["texts.wiki train"] == ["t1"] and shown["texts.more train"] == ["–", "t3"]
+    assert not any(name.startswith("data") for name in shown)
+    assert shown["devices"] == ["8 × cpu"]
 
 
 def test_the_manifest_is_shown_whatever_is_in_it(tmp_path):
@@ -272,7 +291,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
         ([empty], "out", "holds no metrics.jsonl; is it a run directory?"),
         ([silent], "out", "has recorded no start yet"),
         ([broken], "out", "config.json is not JSON"),
-        ([odd], "out", "manifest.json holds no names"),
+        ([odd], "out", "manifest.json is not as archlab writes it"),
         ([write(tmp_path / "run", whole())], "file", "is a file; --out names a directory"),
     ):
         with pytest.raises(ValueError, match="(?s)^[^\n]+$") as refused:

@@ -4,6 +4,7 @@ T5's objective, the alternatives that its authors tried, and UL2's denoisers.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -149,7 +150,7 @@ class Denoising(Objective):
         return length if self.mean or self.is_in_place else int(length * SLACK)
 
     def sentinels(self, row: Row, vocabulary: Vocabulary) -> int:
-        """Args: row: to fill, vocabulary: of the text. Returns: sentinels that a row takes."""
+        """Args: row: to fill, vocabulary: its. Returns: sentinels that a row takes."""
         if self.form != "sentinels" or not self.mean:  # of which a row may take all, and no more
             return 0
         return masks.counts(longest(row, self._sides), self.rate, self.mean)[1] + self.is_rolled
@@ -165,12 +166,12 @@ class Denoising(Objective):
                 f"hides a single span, {noise} of {raw} tokens, which is always the end: it is a "
                 "prefix LM with a fixed split; roll the mask, or take longer rows"
             )
-        if self.mean > noise:
+        if noise < self.mean < math.inf:
             said.append(f"its mean span of {self.mean:g} is longer than all its noise, {noise}")
         return said
 
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
-        """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
+        """Args: text, chance, row, vocabulary: see `Objective`. Returns: the examples."""
         tokens_BL = text.tokens_BL
         modes, end = [vocabulary.modes[self.mode]] if self.mode else [], [vocabulary.end]
         if self.is_in_place:

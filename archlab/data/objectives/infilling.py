@@ -19,13 +19,13 @@ CONTINUES, CONTINUED = ~0x3F, 0x80  # all but the low bits of a byte that is not
 
 
 def marks(vocabulary: Vocabulary) -> tuple[int, int, int]:
-    """The ids that stand before a prefix, a suffix and a middle: the last three sentinels.
+    """Says which ids stand before a prefix, a suffix and a middle.
 
     Args:
       vocabulary: with the sentinels.
 
     Returns:
-      The ids. Span corruption takes sentinels from the first on, and so does not share them.
+      The last three sentinels. Span corruption takes them from the first on, and so shares none.
     """
     last = vocabulary.sentinels
     return tuple(vocabulary.sentinel(last - MARKS + number) for number in range(MARKS))
@@ -79,11 +79,11 @@ class Infilling(Objective):
         return row.total
 
     def sentinels(self, row: Row, vocabulary: Vocabulary) -> int:
-        """Args: row: to fill, vocabulary: of the text. Returns: sentinels that a row takes."""
+        """Args: row: to fill, vocabulary: its. Returns: sentinels that a row takes."""
         return MARKS
 
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
-        """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
+        """Args: text, chance, row, vocabulary: see `Objective`. Returns: the examples."""
         spots = (text.row_S, text.place_S)
 
         def drawn(purpose: str) -> np.ndarray:

@@ -79,7 +79,7 @@ class Language(Objective):
             raise ValueError(f"split={self.split!r} is not one of {', '.join(SPLITS)}")
 
     def refusal(self, kind: str) -> str:
-        """See `Objective.refusal`; kind: of the row."""
+        """Args: kind: of the row. Returns: why it does not fit."""
         if kind == ENCODER:
             return "it says what an encoder was never shown; use masked_lm"
         if kind == PAIR and self.split == "none":
@@ -91,7 +91,7 @@ class Language(Objective):
         return row.kind != PAIR and not self.mode and self.split in ("none", "uniform", "half")
 
     def raw(self, row: Row, vocabulary: Vocabulary) -> int:
-        """See `Objective.raw`; row: to fill, vocabulary: of the text."""
+        """Args: row: to fill, vocabulary: of the text. Returns: tokens that a row takes."""
         modes = bool(self.mode) * (2 if self._is_two(row) else 1)
         is_short = min(row.inputs - modes, row.targets) < (2 if self._is_two(row) else 1)
         if is_short and (row.kind == PAIR or self.split == "fixed"):
@@ -104,7 +104,7 @@ class Language(Objective):
         return row.kind == PAIR and self.split in ("uniform", "packed")
 
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
-        """See `Objective.examples`; text, chance: of the rows, row: to fill, vocabulary: its."""
+        """Args: text, chance, row, vocabulary: see `Objective`. Returns: the examples."""
         if self.split == "none":
             return causal_lm(text)
         if self._is_two(row):

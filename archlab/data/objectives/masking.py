@@ -85,7 +85,7 @@ class Masking(Objective):
         return row.total
 
     def examples(self, text: Text, chance: Chance, row: Row, vocabulary: Vocabulary) -> Examples:
-        """Args: text, chance: of the rows, row: to fill, vocabulary: its. Returns: examples."""
+        """Args: text, chance, row, vocabulary: see `Objective`. Returns: the examples."""
         many_S = self._many(text, chance)
         selected = masks.some(text, chance, row.total, many_S)
         spots = text.spots(selected)

@@ -40,7 +40,7 @@ def counts(length: int, rate: float, mean: float) -> tuple[int, int]:
 def spans(
     chance: Chance, length: int, rate: float, mean: float, is_rolled: bool = False
 ) -> np.ndarray:
-    """Hides spans: every way to cut the noise and the rest into as many parts is equally likely.
+    """Hides spans, all ways to cut noise and text into so many equally likely.
 
     Example, length = 10, rate = 0.4, mean = 2, which hide 4 tokens in 2 spans, 1 and 3 long:
       is_hidden_BL     0 0 0 1 0 0 0 1 1 1

@@ -1,5 +1,7 @@
 """The objectives, by name. A task is called after its source and one of these."""
 
+import math
+
 from archlab.data.objectives.denoising import Denoising
 from archlab.data.objectives.infilling import Infilling
 from archlab.data.objectives.language import Language
@@ -26,7 +28,7 @@ OBJECTIVES: dict[str, Objective] = {
     "ul2_x64_half": Denoising(rate=0.5, mean=64.0, mode="X"),
     "ul2_x64_rolled": Denoising(mean=64.0, mode="X", is_rolled=True),
     "ul2_s": Language("packed", mode="S"),
-    "ul2_s_quarter": Denoising(rate=0.25, mean=10_000.0, mode="S"),
+    "ul2_s_quarter": Denoising(rate=0.25, mean=math.inf, mode="S"),
     "masked_lm": Masking(),
     "masked_lm_30": Masking(rate=0.3, masked=1.0, replaced=0.0),
     "mntp": Masking(is_shifted=True),

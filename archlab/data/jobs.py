@@ -1,0 +1,175 @@
+"""Jobs: the stores that mixtures need, each to be written by whoever has a share of it."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable
+
+from archlab import modules
+from archlab.data import sources, store, tasks, writer
+from archlab.data.chance import hashed
+from archlab.data.documents import Documents, Made
+from archlab.data.options import STREAMING, WINDOWS, Data
+from archlab.data.places import Place
+from archlab.data.plan import DOCUMENTS, Plan, Share, begun
+from archlab.data.roads import Part
+from archlab.data.vocabulary import Vocabulary
+from archlab.data.writer import Writer
+
+WHOLE = 2**62  # documents of a shard that is a whole part
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One store to be written: a split of a task's source, encoded.
+
+    Args:
+      documents: that are to be encoded.
+      path: of the store.
+      shards: how many are wanted; None cuts by number of documents.
+    """
+
+    documents: Documents | Made
+    path: str
+    shards: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Source and split."""
+        return f"{self.documents.source}-{self.documents.split}"
+
+    @functools.cached_property
+    def writer(self) -> Writer:
+        """Whoever writes it, by the plan that was begun if one was.
+
+        Raises:
+          ValueError: another number of shards was begun, or something else is in the way.
+        """
+        place = Place(self.path)
+        ids = (self.documents.vocabulary.size, self.documents.vocabulary.end)
+        done = Writer(place, Plan(*ids))
+        if done.is_done:
+            return done
+        before = begun(place)
+        if before is None:
+            return Writer(place, Plan(*ids, *self._cut(), self.shards))
+        if self.shards not in (None, before.wanted):
+            raise ValueError(
+                f"{self.path} was begun with shards={before.wanted}, not {self.shards}; leave "
+                "--shards out to go on with it, or delete it"
+            )
+        return Writer(place, before)
+
+    def _cut(self) -> tuple[int, int]:
+        """Parts of the source, and documents that a shard holds."""
+        parts = self.documents.parts(self.shards)
+        if self.shards is None:
+            return parts, DOCUMENTS
+        if parts > 1:
+            return parts, WHOLE
+        return parts, max(1, -(-self.documents.count() // self.shards))
+
+    def write(self, share: Share, tell: Callable[[str, int, int], None]) -> None:
+        """Encodes and writes what is a worker's.
+
+        Args:
+          share: of the store.
+          tell: called with name, documents and tokens that are done, again and again.
+        """
+        plan, read = self.writer.plan, self.documents
+        self.writer.write(
+            share,
+            lambda: read.read(share.part, plan.parts),
+            read.encode,
+            read.counts,
+            lambda documents, tokens: tell(self.name, documents, tokens),
+        )
+
+    def finish(self) -> str | None:
+        """Makes a store of the shards, once all are written.
+
+        Returns:
+          Its path, or None where there is no text.
+
+        Raises:
+          ValueError: there is no text to train on.
+        """
+        try:
+            facts = {"source": self.documents.source, "split": self.documents.split}
+            return self.writer.finish(facts).path
+        except writer.Empty:
+            if self.documents.split == "train":
+                raise ValueError(f"{self.documents.task.name} has no text to train on") from None
+            return None
+
+
+def register(request: dict) -> None:
+    """Registers archlab's own tasks, and runs the user's modules.
+
+    Args:
+      request: "data", the fields of `Data`, and "modules".
+
+    Raises:
+      ValueError: a vocabulary or a module that cannot be used.
+    """
+    data = Data(**request["data"])
+    tasks.register_all(data, Vocabulary(data.vocabulary))
+    for module in request["modules"]:
+        modules.load(module)
+
+
+def of(part: Part, request: dict) -> dict[str, Job]:
+    """Says which stores a task needs.
+
+    Args:
+      part: of a mixture.
+      request: "data", "encoding" (digest of what encodes) and "shards".
+
+    Returns:
+      A job for each of its splits; tasks of one text have the same. None for one that is streamed.
+    """
+    if part.road == STREAMING:
+        return {}
+    # A model is known by its digest, wherever it lies.
+    words = {fact: value for fact, value in part.vocabulary.spec().items() if fact != "path"}
+    marks = json.dumps([words, fingerprints(part, request), files(part)], sort_keys=True)
+    root, found = store.root(request["data"]["cache"]), {}
+    for split in sources.SPLITS:
+        if split in part.task.splits:
+            key = hashed(part.road, part.text, split, request["encoding"], marks)
+            path = f"{root}/stores/{part.text}-{split}-{key:016x}"
+            kind = Documents if part.road == WINDOWS else Made
+            documents = kind(part.task, part.text, split, part.vocabulary)
+            found[split] = Job(documents, path, request.get("shards"))
+    return found
+
+
+def fingerprints(part: Part, request: dict) -> dict[str, str]:
+    """Names the present state of a source's files, where it is one of archlab's own.
+
+    Args:
+      part: of a mixture.
+      request: "data".
+
+    Returns:
+      A digest by the source's name, or nothing.
+    """
+    if part.text not in sources.SOURCES:
+        return {}
+    return {part.text: sources.SOURCES[part.text](request["data"]["folder"]).fingerprint()}
+
+
+def files(part: Part) -> dict[str, str]:
+    """Names the present state of the files that a source of SeqIO's reads.
+
+    Args:
+      part: of a mixture.
+
+    Returns:
+      A digest by the pattern of their paths; nothing where they are not files.
+    """
+    named = getattr(part.task.source, "_split_to_filepattern", None) or {}
+    patterns = [
+        pattern for one in named.values() for pattern in ([one] if isinstance(one, str) else one)
+    ]
+    return {pattern: sources.marked(pattern) for pattern in sorted({*map(str, patterns)})}

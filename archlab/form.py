@@ -1,0 +1,89 @@
+"""The form of JSON: what a reader needs of it, said once, and where it is not so."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+NUMBER, NONE = (int, float), type(None)
+
+
+def read(path: Path, form: object = {}) -> dict:  # noqa: B006 - read, and never written to
+    """Reads a file of JSON.
+
+    Args:
+      path: of the file.
+      form: what it must hold; see `wrong`.
+
+    Returns:
+      Its content.
+
+    Raises:
+      ValueError: it is not there, is not JSON, or has another form.
+    """
+    try:
+        found = parsed(path.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{path} is not there, and what is beside it needs it") from None
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+    if (where := wrong(found, form)) is not None:
+        what = where or "it, where names should be,"
+        raise ValueError(f"{path} is not as archlab writes it: {what} is missing or odd")
+    return found
+
+
+def parsed(text: bytes) -> object:
+    """Parses JSON.
+
+    Args:
+      text: in UTF-8.
+
+    Returns:
+      Its content.
+
+    Raises:
+      ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
+        raise ValueError("is not JSON") from None
+
+
+def wrong(value: object, form: object) -> str | None:
+    """Finds the first place where JSON has not the form that it should have.
+
+    Example:
+      >>> wrong({"stages": [{"steps": 3}, {"steps": "4"}]}, {"stages": [{"steps": int}]})
+      'stages.1.steps'
+
+    Args:
+      value: from a JSON file.
+      form: a type; a dict with the form of each name that is needed, or, under `str`, of every
+        name; a list with the form of every item; or a tuple of forms, any of which will do.
+
+    Returns:
+      The place, dotted; "" for the whole; None if nothing is wrong.
+    """
+    return next(_wrong(value, form, ""), None)
+
+
+def _wrong(value: object, form: object, at: str) -> Iterator[str]:
+    if isinstance(form, tuple):
+        if all(next(_wrong(value, one, at), None) is not None for one in form):
+            yield at
+    elif isinstance(form, dict):
+        if not isinstance(value, dict):
+            yield at
+            return
+        for name, inner in form.items():
+            for key in value if name is str else [name]:
+                yield from _wrong(value.get(key), inner, f"{at}.{key}".lstrip("."))
+    elif isinstance(form, list):
+        if not isinstance(value, list):
+            yield at
+            return
+        for number, one in enumerate(value):
+            yield from _wrong(one, form[0], f"{at}.{number}".lstrip("."))
+    elif not isinstance(value, form):
+        yield at
