@@ -5,6 +5,7 @@ so that no total is ever computed by hand.
 """
 
 import dataclasses
+import math
 import re
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -67,10 +68,10 @@ class Schedule:
     def __post_init__(self):
         if self.kind not in SCHEDULES:
             raise ValueError(f"Schedule.kind={self.kind!r} is not one of {', '.join(SCHEDULES)}")
-        if self.peak <= 0 or self.warmup < 0:
+        if not 0 < self.peak < math.inf or self.warmup < 0:
             raise ValueError(
                 f"Schedule.peak={self.peak} and warmup={self.warmup}; "
-                "the peak is above 0, the warm-up 0 or more steps"
+                "the peak is a number above 0, the warm-up 0 or more steps"
             )
         if not (0 <= self.decay <= 1 and 0 <= self.floor <= 1):
             raise ValueError(
