@@ -50,6 +50,7 @@ setup(
         "sentencepiece>=0.2,<0.2.2",
         "protobuf>=6,<7",
         "grain>=0.2.18",
+        "fsspec>=2025.3",
         "ml-collections>=1.1",
         "gin-config>=0.5",
         "rich>=14",
@@ -62,6 +63,7 @@ setup(
     extras_require={
         "tpu": ["jax[tpu]"],
         "cuda": ["jax[cuda12]"],
+        "beam": ["apache-beam>=2.77"],
         "dev": [
             "pytest>=9",
             "hypothesis>=6.150",

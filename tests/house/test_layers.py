@@ -17,23 +17,23 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  architecture axes batch directory modules progress record size spelling stages
-   data/order data/sources data/store data/vocabulary model/attention model/position report/ink
-   train/loss
-1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
+0  architecture axes batch directory modules progress record size spelling stages data/code
+   data/order data/places data/reports data/sources data/vocabulary model/attention
+   model/position report/ink train/loss
+1  bindings experiments ledger mesh data/objectives data/prefetch data/shards model/layers
    model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
-3  settings data/packing data/tasks evaluation/generate report/page train/step
-4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
-6  run trained
-7  commands
+2  data/plan data/rows data/store model/transformer report/figures train/optimizer
+3  data/packing data/recipes data/tasks data/writer evaluation/generate report/page train/step
+4  cache settings data/documents data/pipeline train/checkpoint train/meter
+5  config program show data/jobs evaluation/validation train/loop
+6  run trained data/beam
+7  commands data/build
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
     "gin": ("config",),
-    "seqio": ("data/tasks",),
+    "seqio": ("data/documents", "data/tasks"),
     "tensorflow": ("data/tasks",),
     "flax": ("model/",),
     "optax": ("train/",),
@@ -44,7 +44,9 @@ OWNERS = {
     "matplotlib": ("report/figures", "report/ink"),
     "jinja2": ("report/page",),
     "tensorboardX": ("record",),
-    "rich": ("commands", "progress", "show"),
+    "rich": ("cache", "commands", "progress", "show"),
+    "fsspec": ("data/places",),
+    "apache_beam": ("data/beam",),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.
