@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -68,7 +69,9 @@ def test_flops_are_of_all_rows_of_a_step():
         ("keep", 0),
         ("evaluate_every", -1),
         ("z_loss", -0.1),
+        ("z_loss", math.nan),
         ("seed", -1),
+        ("seed", 2**32),
         ("remat", "some"),
         ("expect", (2.0, 1.0)),
     ],

@@ -67,9 +67,7 @@ def test_only_weights_are_read(folder):
 
 
 def test_damage_is_one_line_that_offers_the_checkpoint_before(folder):
-    data = max(
-        (folder / "checkpoints/5/weights/d").iterdir(), key=lambda path: path.stat().st_size
-    )
+    data = max((folder / "checkpoints/5/weights/d").iterdir(), key=lambda path: path.stat().st_size)
     kept = data.read_bytes()
     data.write_bytes(kept[: len(kept) // 2])
     with pytest.raises(ValueError) as caught:
