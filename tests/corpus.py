@@ -30,13 +30,13 @@ def stage(objective: str, steps: int = 6, **settings) -> Stage:
     return Stage(f"folder_{objective}", steps=steps, **{**lengths, **settings})
 
 
-def run(folder: Path, name: str, stages: list[Stage], **settings) -> Run:
+def run(folder: Path | None, name: str, stages: list[Stage], **settings) -> Run:
     """A small run on the folder."""
     architecture = settings.pop("architecture", Architecture(name))
     defaults = {
         "optimizer": Optimizer(),
         "mesh": Mesh(),
-        "data": Data(folder=str(folder)),
+        "data": Data(folder=folder and str(folder)),
         "precision": "float32",
         "record_every": 2,
         "save_every": 4,

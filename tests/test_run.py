@@ -64,7 +64,7 @@ class Killed(BaseException):
     """What a test raises where a machine would fail."""
 
 
-def killed_at(monkeypatch, run, out: Path, total_step: int):
+def killed_at(monkeypatch, run, out: Path, total_step: int, modules: tuple[str, ...] = ()):
     write = Record.write
 
     def fatal(self, kind, **fields):
@@ -75,7 +75,7 @@ def killed_at(monkeypatch, run, out: Path, total_step: int):
     with monkeypatch.context() as patch:
         patch.setattr(Record, "write", fatal)
         with pytest.raises(Killed):
-            runs.train(run, out, "test")
+            runs.train(run, out, "test", modules=modules)
 
 
 @pytest.fixture(scope="module")

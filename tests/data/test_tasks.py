@@ -7,7 +7,8 @@ import pytest
 import seqio
 
 from archlab.data import tasks
-from archlab.data.rows import OBJECTIVES, Row
+from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.row import Row
 from archlab.data.vocabulary import Vocabulary
 
 V = Vocabulary()
@@ -60,7 +61,7 @@ def test_one_text_loses_nothing(objective, lengths):
 
 def test_examples_are_those_of_the_objective():
     # The same text, whichever door it comes through.
-    raw = OBJECTIVES["span_corruption"].raw(Row(512, 114, "encoder_decoder"))
+    raw = OBJECTIVES["span_corruption"].raw(Row(512, 114, "encoder_decoder"), V)
     text, sentinels = joined(), range(V.size - V.sentinels, V.size)
     for number, one in enumerate(read("span_corruption")):
         hidden = [token for token in one["targets"][:-1] if token not in sentinels]

@@ -46,6 +46,7 @@ OWNERS = {
     "tensorflow": ("data/corpora", "data/features", "data/tasks"),
     "tokenizers": ("data/huggingface",),
     "apache_beam": ("data/beam",),
+    "fsspec": ("data/places",),
     "flax": ("model/",),
     "optax": ("train/",),
     "orbax": ("train/checkpoint",),
