@@ -11,7 +11,7 @@ EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check smoke golden bench bench-data clean
+.PHONY: help install demo test check smoke beam golden objectives bench bench-data clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -36,8 +36,14 @@ smoke: .venv/installed  ## a tiny run of each architecture on 8 simulated device
 		$(EIGHT) $(BIN)/archlab train experiments/$$name.gin --out runs/$$name; done
 	$(BIN)/archlab report $(addprefix runs/,$(SMOKES)) --out runs/smoke_report
 
+beam: .venv-beam/installed  ## the tests of Apache Beam, in .venv-beam, where it is installed too
+	$(QUIET) .venv-beam/bin/python -m pytest tests/data/test_beam.py
+
 golden: .venv/tested  ## writes tests/golden anew, to be read in the diff
 	ARCHLAB_GOLDEN=1 $(QUIET) $(BIN)/python -m pytest -q tests/house/test_gin.py
+
+objectives: .venv/tested  ## runs the proofs of every objective, measures them, and writes docs/objectives.md
+	$(QUIET) $(BIN)/python -m benchmarks.objectives
 
 bench: .venv/tested  ## measures speed as ratios within one run, and writes docs/benchmarks.md
 	$(QUIET) $(BIN)/python -m benchmarks.bench
@@ -46,7 +52,7 @@ bench-data: .venv/tested  ## batches beside those of SeqIO and t5, in ten minute
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.data $(BENCH)
 
 clean:  ## removes what make made, all but runs/
-	rm -rf .venv build archlab.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-beam build archlab.egg-info .pytest_cache .ruff_cache
 	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: setup.py .ci/constraints.txt
@@ -59,6 +65,12 @@ clean:  ## removes what make made, all but runs/
 		"install one, or say make PYTHON=/path/to/python" >&2; exit 1
 	$(PIP) pip setuptools
 	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv-beam/installed: .venv/installed
+	$(BIN)/python -m venv --clear .venv-beam
+	$(subst $(BIN),.venv-beam/bin,$(PIP)) pip setuptools
+	$(subst $(BIN),.venv-beam/bin,$(PIP)) --no-build-isolation -e '.[dev,beam]'
 	@touch $@
 
 .venv/tested: .venv/installed

@@ -52,6 +52,7 @@ setup(
         "protobuf>=6,<7",
         "fsspec",
         "grain>=0.2.18",
+        "fsspec>=2025.3",
         "ml-collections>=1.1",
         "gin-config>=0.5",
         "rich>=14",
@@ -64,6 +65,7 @@ setup(
     extras_require={
         "tpu": ["jax[tpu]"],
         "cuda": ["jax[cuda12]"],
+        "beam": ["apache-beam>=2.77"],
         "dev": [
             "pytest>=9",
             "hypothesis>=6.150",

@@ -16,7 +16,8 @@ VISIBILITY = {
     "encoder": "full",
 }
 POSITIONS = ("rope", "relative", "none")
-ACTIVATIONS = ("swiglu", "geglu", "relu")
+GATED = ("swiglu", "geglu")
+ACTIVATIONS = (*GATED, "relu")
 
 
 def _choose(field: str, value: str, allowed) -> None:
@@ -59,6 +60,11 @@ class Architecture:
     def visibility(self) -> str:
         """Who sees whom in the last stack: "causal", "prefix" or "full"."""
         return VISIBILITY[self.name]
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the hidden layer has a second product that opens and shuts it."""
+        return self.activation in GATED
 
     @property
     def kind(self) -> str:

@@ -7,11 +7,13 @@
   checkpoints/    by total step
   tensorboard/    when asked
 
-A directory belongs to one run. Started again, the run goes on; started with another setting, it is
+A directory belongs to one run, from the moment that the manifest is in it: it is written last, when
+everything has been checked. Started again, the run goes on; started with another setting, it is
 refused, unless the setting is one that may change: it then changes what is written down or where
 the work is done, and not what is learnt.
 """
 
+import collections
 import fcntl
 import importlib.metadata
 import json
@@ -34,6 +36,7 @@ MAY_CHANGE = (
     "run.remat",
     "run.unroll",
 )
+OWN = (".lock", "config.gin", "config.tmp", "manifest.tmp")  # what a run leaves that never began
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config", "seqio")
 
 
@@ -78,7 +81,7 @@ def claim(folder: Path) -> int:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; --out names a directory")
     if folder.is_dir() and not (folder / "config.json").exists():
-        strange = sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+        strange = sorted(path.name for path in folder.iterdir() if path.name not in OWN)
         if strange:
             raise ValueError(
                 f"{folder} is not a run directory: it holds {strange[0]} and no config.json; "
@@ -96,56 +99,77 @@ def claim(folder: Path) -> int:
     return lock
 
 
-def settle(folder: Path, config: dict, gin_text: str) -> list[str]:
-    """Writes the settings of a new run down, or compares an old run's.
+def compare(folder: Path, config: dict) -> list[str]:
+    """Compares the settings of a run with those it began with; writes nothing.
 
     Args:
       folder: the run directory.
       config: every setting, JSON-able.
-      gin_text: the experiment in one file.
 
     Returns:
-      The settings that were changed and may be, as "name: old → new".
+      The settings that were changed and may be, as "name: old → new"; none if it has not begun.
 
     Raises:
       ValueError: the directory holds another experiment, or a setting that must not change did.
     """
-    path = folder / "config.json"
-    new = json.loads(json.dumps(config))
-    changed = []
+    if not any((folder / name).exists() for name in ("manifest.json", "checkpoints")):
+        return []
+    old, new = read(folder / "config.json"), json.loads(json.dumps(config))
+    if old.get("experiment") != new.get("experiment"):
+        raise ValueError(
+            f"{folder} holds another run, of {old.get('experiment')}; "
+            f"name another directory for {new.get('experiment')} with --out"
+        )
+    said = _differences(old, new)
+    refused = [line for name, line in said.items() if not name.startswith(MAY_CHANGE)]
+    if refused:
+        raise ValueError(
+            f"{folder} holds a run with other settings, which cannot change once it has begun: "
+            f"{'; '.join(refused)}; set them back, or name another directory with --out"
+        )
+    return list(said.values())
+
+
+def settle(folder: Path, config: dict, gin_text: str, manifest: dict) -> list[str]:
+    """Writes down what a run is; a run that goes on keeps the manifest that it began with.
+
+    Args:
+      folder: the run directory.
+      config: every setting, JSON-able, as `compare` has let pass.
+      gin_text: the experiment in one file.
+      manifest: what the run is made with now, and its text's digests by mixture, as "data".
+
+    Returns:
+      What it is made with now and was not when it began, as "name: old → new".
+
+    Raises:
+      ValueError: the text is not what the run began with.
+    """
+    path, changed = folder / "manifest.json", []
     if path.exists():
-        old = json.loads(path.read_text())
-        if old.get("experiment") != new.get("experiment"):
-            raise ValueError(
-                f"{folder} holds another run, of {old.get('experiment')}; "
-                f"name another directory for {new.get('experiment')} with --out"
-            )
-        before, after = flat(old), flat(new)
-        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-        said = {name: f"{name}: {before.get(name)} → {after.get(name)}" for name in names}
-        refused = [said[name] for name in names if not name.startswith(MAY_CHANGE)]
-        if refused:
-            raise ValueError(
-                f"{folder} holds a run with other settings, which cannot change once it has begun: "
-                f"{'; '.join(refused)}; set them back, or name another directory with --out"
-            )
-        changed = list(said.values())
+        kept = read(path)
+        _check_text(folder, kept.get("data", {}), manifest["data"])
+        changed = list(_differences(_made(kept), _made(manifest)).values())
     (folder / "config.gin").write_text(gin_text)
-    write(path, new)
+    write(folder / "config.json", config)
+    if not path.exists():
+        write(path, manifest)
     return changed
 
 
-def check_data(folder: Path, data: dict) -> None:
-    """Refuses to go on with other text than the run began with.
+def _differences(old: dict, new: dict) -> dict[str, str]:
+    before, after = flat(old), flat(new)
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return {name: f"{name}: {before.get(name)} → {after.get(name)}" for name in names}
 
-    Args:
-      folder: the run directory, with its manifest.
-      data: digests by mixture, as the pipeline gives them.
 
-    Raises:
-      ValueError: a digest differs from the manifest's.
-    """
-    kept = json.loads((folder / "manifest.json").read_text())["data"]
+def _made(manifest: dict) -> dict:
+    kinds = collections.Counter(manifest.get("devices", []))
+    devices = ", ".join(f"{many} × {kind}" for kind, many in kinds.items())
+    return {**manifest.get("versions", {}), "python": manifest.get("python"), "devices": devices}
+
+
+def _check_text(folder: Path, kept: dict, data: dict) -> None:
     for name, digest in data.items():
         if kept.get(name, digest) != digest:
             raise ValueError(
@@ -154,16 +178,14 @@ def check_data(folder: Path, data: dict) -> None:
             )
 
 
-def manifest(devices: list[str], data: dict, vocabulary: dict) -> dict:
-    """Collects what a run was made with.
+def made_with(devices: list[str]) -> dict:
+    """Collects what a process trains with.
 
     Args:
       devices: their names.
-      data: digests by mixture.
-      vocabulary: its specification.
 
     Returns:
-      Versions, devices, git commit, data; JSON-able.
+      Python, platform, versions, devices, git commit; JSON-able.
     """
     versions = {}
     for name in VERSIONED:
@@ -177,9 +199,30 @@ def manifest(devices: list[str], data: dict, vocabulary: dict) -> dict:
         "versions": versions,
         "devices": devices,
         "git": _git(),
-        "data": data,
-        "vocabulary": vocabulary,
     }
+
+
+def read(path: Path) -> dict:
+    """Reads a file that `write` wrote.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      Its content.
+
+    Raises:
+      ValueError: it is not there, or is not what was written.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is not there, and what is beside it needs it") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: it is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: it holds no names")
+    return found
 
 
 def write(path: Path, content: dict) -> None:

@@ -14,8 +14,6 @@ import dataclasses
 from archlab.architecture import Architecture
 from archlab.size import Size
 
-GATED = ("swiglu", "geglu")
-
 
 @dataclasses.dataclass(frozen=True)
 class Flops:
@@ -79,7 +77,7 @@ def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -
     """
     width, keys = size.heads * size.kv, size.kv_heads * size.kv
     own = 2 * size.embed * (width + keys)  # query and out; key and value
-    mlp = (3 if architecture.activation in GATED else 2) * size.embed * size.mlp
+    mlp = (3 if architecture.is_gated else 2) * size.embed * size.mlp
     ask, answer = 2 * size.embed * width, 2 * size.embed * keys
     is_pair = architecture.kind == "encoder_decoder"
     last = targets if is_pair else inputs + targets
@@ -139,8 +137,8 @@ class Ledger:
       tokens: positions seen, padding included.
       loss_tokens: positions learnt from, by their weight.
       padding: positions that hold no text.
-      seconds: wall clock since the first step, without the time between a run's end and its
-        resuming, and without what was lost when it was killed.
+      seconds: wall clock of the processes that trained it, each from its first step to its last
+        checkpoint; what a killed one did after that is done again, and counts once.
     """
 
     flops: Flops = Flops()

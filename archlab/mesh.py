@@ -122,7 +122,7 @@ def sharding(mesh: jax.sharding.Mesh, name: str, shape: tuple[int, ...]) -> Name
       shape: of the array; one dimension more than letters means a stack of layers, outermost.
 
     Returns:
-      The sharding. Key and value heads that are fewer than the ways to split them stay whole.
+      The sharding. Key and value heads that do not divide over the ways to split them stay whole.
 
     Raises:
       ValueError: a dimension does not divide over its mesh axis.

@@ -54,6 +54,11 @@ class Program:
         kind = self.run.architecture.kind
         return batches.abstract(kind, self.stage.rows, self.stage.inputs, self.stage.targets)
 
+    @property
+    def microbatch(self) -> Batch:
+        """Shapes of a microbatch."""
+        return step.microbatch(self.batch, self.stage.accumulate)
+
     @functools.cached_property
     def shapes(self) -> State:
         """Shapes of the state, with shardings."""
@@ -62,7 +67,7 @@ class Program:
     @functools.cached_property
     def learn(self) -> Callable:
         """The compiled step: state and batch to state and outcome."""
-        with self._precision():
+        with jax.default_matmul_precision(self.model.precision):
             return step.build(
                 self.model,
                 self.run.optimizer,
@@ -76,9 +81,9 @@ class Program:
 
     @functools.cached_property
     def score(self) -> Callable:
-        """The compiled score: weights and batch to sums."""
-        with self._precision():
-            return step.scorer(self.model, self.mesh, self.shapes.weights, self.batch)
+        """The compiled score: weights and a microbatch, as training holds it, to sums."""
+        with jax.default_matmul_precision(self.model.precision):
+            return step.scorer(self.model, self.mesh, self.shapes.weights, self.microbatch)
 
     def check(self) -> None:
         """Finds what does not fit, before anything is compiled or trained.
@@ -88,7 +93,7 @@ class Program:
             the stage.
         """
         with blame(stage=self.number, ahead=f"stage {self.stage.name}: "):
-            mesh.rows(self.mesh, step.microbatch(self.batch, self.stage.accumulate))
+            mesh.rows(self.mesh, self.microbatch)
             rate(self.stage.schedule, self.stage.total_steps)
             self.shapes  # noqa: B018 - made to see that it can be
 
@@ -132,8 +137,3 @@ class Program:
                 unit=self.stage.unit,
                 documents=self.stage.documents,
             )
-
-    def _precision(self):
-        # Accelerators multiply float32 in fewer bits unless they are told not to.
-        whole = self.run.precision == "float32"
-        return jax.default_matmul_precision("highest" if whole else "default")

@@ -14,8 +14,10 @@ from pathlib import Path
 import jax
 
 from archlab import directory, stages
+from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Recipe, prepare
+from archlab.data.sources import SPLITS
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger, visited
 from archlab.model.transformer import parameters
@@ -24,26 +26,9 @@ from archlab.progress import Progress
 from archlab.record import Record
 from archlab.settings import Run, resolved
 from archlab.train import loop, step
-from archlab.train.checkpoint import Checkpoints
-from archlab.train.meter import Meter, restored
+from archlab.train.checkpoint import Checkpoints, Position
+from archlab.train.meter import Meter
 from archlab.train.step import State
-
-
-@dataclasses.dataclass
-class Position:
-    """Where a run stands.
-
-    Args:
-      stage: number of the stage, from 0.
-      step: steps taken in it.
-      meter: what the run has learnt and cost.
-      loss: the last validation loss, nats per loss token; NaN before the first.
-    """
-
-    stage: int
-    step: int
-    meter: Meter
-    loss: float = math.nan
 
 
 def train(
@@ -66,7 +51,7 @@ def train(
 
     Returns:
       The "end" record: the ledger, the last validation loss, the expected band and whether it
-      was met.
+      was met, None where nothing was measured or expected.
 
     Raises:
       ValueError: settings that do not fit each other, the data, the devices or the directory.
@@ -80,74 +65,89 @@ def train(
         program.check()
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, directory.claim(out))
-        changed = directory.settle(out, config, gin_text)
+        changed = directory.compare(out, config)
         preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
         closing.callback(preparation.close)
-        checkpoints = Checkpoints(out / "checkpoints", run.keep)
-        closing.callback(checkpoints.close)
-        position, done = _position(run, checkpoints, resume_from)
+        position = _position(run, out / "checkpoints", resume_from)
+        done = position.total_step
         shown = [(stage.name, stage.total_steps) for stage in run.stages]
         progress = closing.enter_context(Progress(shown, done=done))
-        for line in changed:
-            progress.say(f"changed {line}")
         program = programs[position.stage]
+        if position.step < program.stage.total_steps:
+            program.learn  # noqa: B018 - compiled while another process prepares the text
+        recipes = preparation.wait(lambda report: progress.say(str(report)))
+        _check_size(run, recipes)
+        rows = [_rows(each, recipes[each.stage.mixture], closing) for each in programs]
+        made = directory.made_with([f"{one.platform} {one.device_kind}" for one in jax.devices()])
+        moved = directory.settle(out, config, gin_text, made | _text(recipes))
+        checkpoints = Checkpoints(out / "checkpoints", run.keep)
+        closing.callback(checkpoints.close)
         if done:
+            state = checkpoints.restore(done, program.shapes)
+            checkpoints.go_back(done)
             progress.say(
                 f"resumed {out} at checkpoint {done}: step {position.step} of "
                 f"{program.stage.total_steps} of stage {program.stage.name}"
             )
-        if position.step < program.stage.total_steps:
-            program.learn  # noqa: B018 - compiled while another process prepares the text
-        recipes = preparation.wait(lambda report: progress.say(str(report)))
-        _check_text(run, out, recipes)
-        for each in programs:
-            each.rows(recipes[each.stage.mixture], "train")
-        record = Record(out / "metrics.jsonl", out / "tensorboard" if run.tensorboard else None)
-        closing.callback(record.close)
-        record.write("start", **_facts(run, experiment, recipes, done))
-        if done:
-            state = checkpoints.restore(done, program.shapes)
-            checkpoints.drop_after(done)
         else:
             state = program.first()
+        for line in changed:
+            progress.say(f"changed {line}")
+        for line in moved:
+            progress.say(f"note: {line}, since it began; numbers may differ in their last bits")
+        record = Record(out / "metrics.jsonl", out / "tensorboard" if run.tensorboard else None)
+        closing.callback(record.close)
+        record.write("start", **_facts(run, experiment, recipes, done), made_with=made)
         progress.begin()
+        clock = loop.Clock()
         for program in programs[position.stage :]:
             if program.number > position.stage:
-                position.stage, position.step = program.number, 0
+                position = Position(program.steps_before, program.number, 0, position.meter)
                 state = step.anew(state, run.optimizer, program.stage.moments == "keep")
-            recipe = recipes[program.stage.mixture]
-            state = _take(program, state, position, recipe, checkpoints, record, progress)
-        end = _end(programs, recipes, position)
+            own = rows[program.number]
+            state = _take(program, state, position, clock, own, checkpoints, record, progress)
+        end = _end(programs, rows, position.meter)
         record.write("end", **end)
         progress.say(_verdict(out, end))
         return end
 
 
-def _position(run: Run, checkpoints: Checkpoints, wanted: int | None) -> tuple[Position, int]:
-    there = checkpoints.steps()
-    if not there and wanted is None:
-        stored = sum(parameters(run.size, run.architecture).values())
-        return Position(0, 0, Meter(Ledger(parameters=stored))), 0
-    done = there[-1] if wanted is None else wanted
-    kept = checkpoints.position(done)
-    return Position(kept["stage"], kept["step"], restored(kept["meter"]), kept["loss"]), done
+def _position(run: Run, folder: Path, wanted: int | None) -> Position:
+    checkpoints = Checkpoints(folder)  # which only reads: nothing has been checked yet
+    try:
+        there = checkpoints.steps()
+        if there or wanted is not None:
+            return checkpoints.position(there[-1] if wanted is None else wanted)
+    finally:
+        checkpoints.close()
+    stored = sum(parameters(run.size, run.architecture).values())
+    return Position(0, 0, 0, Meter(Ledger(parameters=stored)))
+
+
+def _rows(program: Program, recipe: Recipe, closing: contextlib.ExitStack) -> dict[str, Rows]:
+    """The rows of a stage, by split; there may be none to validate on."""
+    return {
+        split: closing.enter_context(contextlib.closing(program.rows(recipe, split)))
+        for split in SPLITS
+        if split == "train" or recipe.has(split)
+    }
 
 
 def _take(
     program: Program,
     state: State,
     position: Position,
-    recipe: Recipe,
+    clock: loop.Clock,
+    own: dict[str, Rows],
     checkpoints: Checkpoints,
     record: Record,
     progress: Progress,
 ) -> State:
-    stage, meter, run = program.stage, position.meter, program.run
+    stage, run, meter = program.stage, program.run, position.meter
     left = stage.total_steps - position.step
     if not left:
         return state
-    rows = program.rows(recipe, "train")
-    held_out = program.rows(recipe, "validation") if recipe.has("validation") else None
+    rows, held_out = own["train"], own.get("validation")
     for warning in rows.warnings:
         progress.say(f"note: {warning}")
 
@@ -165,15 +165,15 @@ def _take(
     def evaluate(number: int, state: State) -> None:
         if held_out is None:
             return
-        many, at_once = run.evaluate_rows, stage.rows
+        many, at_once = run.evaluate_rows, stage.rows // stage.accumulate
         means = validate(program.score, state.weights, held_out, program.put, many, at_once)
-        position.loss = means["loss"]
+        meter.validated = means["loss"]
         record.write("evaluate", **place(number), tokens=meter.ledger.tokens, **means)
-        progress.say(f"{stage.name} step {number}: validation loss {position.loss:.4f}")
+        progress.say(f"{stage.name} step {number}: validation loss {meter.validated:.4f}")
 
     def save(number: int, state: State) -> None:
-        kept = {"stage": program.number, "step": number, "loss": position.loss}
-        checkpoints.save(program.steps_before + number, state, kept | {"meter": meter.as_dict()})
+        total_step = program.steps_before + number
+        checkpoints.save(state, Position(total_step, program.number, number, meter))
 
     with Prefetch(rows, position.step * stage.rows, stage.rows, left) as prepared:
         work = loop.Work(
@@ -187,24 +187,22 @@ def _take(
             tokens=stage.rows * stage.row_tokens,
         )
         every = loop.Every(run.record_every, run.save_every, run.evaluate_every)
-        return loop.train(state, position.step, work, meter, every, write, evaluate, save)
+        return loop.train(state, position.step, work, meter, clock, every, write, evaluate, save)
 
 
-def _check_text(run: Run, out: Path, recipes: dict[str, Recipe]) -> None:
+def _check_size(run: Run, recipes: dict[str, Recipe]) -> None:
     for name, recipe in recipes.items():
         if recipe.vocabulary.size > run.size.vocab:
             raise ValueError(
                 f"Size.vocab={run.size.vocab} is too small for {name}, whose vocabulary has "
                 f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do"
             )
-    data = {name: recipe.digest for name, recipe in recipes.items()}
-    path = out / "manifest.json"
-    if path.exists():
-        directory.check_data(out, data)
-        return
+
+
+def _text(recipes: dict[str, Recipe]) -> dict:
     vocabulary = next(iter(recipes.values())).vocabulary.spec()
-    names = [f"{device.platform} {device.device_kind}" for device in jax.devices()]
-    directory.write(path, directory.manifest(names, data, vocabulary))
+    digests = {name: recipe.digest for name, recipe in recipes.items()}
+    return {"data": digests, "vocabulary": vocabulary}
 
 
 def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> dict:
@@ -219,6 +217,7 @@ def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> 
                 "tokens_per_step": stage.rows * stage.row_tokens,
                 "architecture": architecture.name,
                 "objectives": recipes[stage.mixture].objectives,
+                "roads": recipes[stage.mixture].roads,
                 "flops_per_step": dataclasses.asdict(run.flops(stage)),
                 "visited_parameters": _visited(run, stage),
             }
@@ -236,31 +235,32 @@ def _visited(run: Run, stage: stages.Stage) -> float:
     return visited(run.size, run.architecture_in(stage), stage.inputs, stage.targets)
 
 
-def _end(programs: list[Program], recipes: dict[str, Recipe], position: Position) -> dict:
+def _end(programs: list[Program], rows: list[dict[str, Rows]], meter: Meter) -> dict:
     run, epochs = programs[0].run, collections.Counter()
-    for program in programs:
-        rows = program.rows(recipes[program.stage.mixture], "train")
-        epochs.update(rows.epochs(program.stage.total_steps * program.stage.rows))
+    for program, own in zip(programs, rows, strict=True):
+        epochs.update(own["train"].epochs(program.stage.total_steps * program.stage.rows))
     tokens = [stage.total_tokens for stage in run.stages]
     seen = [_visited(run, stage) * many for stage, many in zip(run.stages, tokens, strict=True)]
     ledger = {
-        **position.meter.ledger.as_dict(),
+        **meter.ledger.as_dict(),
         "visited_parameters": sum(seen) / sum(tokens),
         "epochs": dict(epochs),
     }
+    loss = meter.validated
     low, high = run.expect or (math.nan, math.nan)
     return {
-        "seconds": position.meter.ledger.seconds,
+        "seconds": meter.ledger.seconds,
         "ledger": ledger,
-        "loss": position.loss,
+        "loss": loss,
         "expect": run.expect,
-        "met": low <= position.loss <= high if run.expect else None,
+        "met": None if run.expect is None or math.isnan(loss) else low <= loss <= high,
     }
 
 
 def _verdict(out: Path, end: dict) -> str:
-    said = f"trained {out} in {end['seconds']:.0f} s; last validation loss {end['loss']:.4f}"
-    if end["expect"] is None:
-        return said
-    low, high = end["expect"]
-    return f"{said}, expected {low} to {high}: {'met' if end['met'] else 'NOT met'}"
+    is_measured = not math.isnan(end["loss"])
+    loss = f"{end['loss']:.4f}" if is_measured else "not measured"
+    said = f"trained {out} in {end['seconds']:.0f} s; last validation loss {loss}"
+    if end["expect"] is not None:
+        said += f", expected {end['expect'][0]} to {end['expect'][1]}"
+    return said if end["met"] is None else f"{said}: {'met' if end['met'] else 'NOT met'}"

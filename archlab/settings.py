@@ -1,6 +1,7 @@
 """The settings of a run: everything that its numbers depend on, in one frozen tree."""
 
 import dataclasses
+import math
 import typing
 
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from archlab.train.optimizer import Optimizer
 
 PRECISIONS = {"bfloat16": jnp.bfloat16, "float32": jnp.float32}
 SWITCHABLE = ("causal_decoder", "prefix_decoder")
+SEEDS = 2**32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Run:
       optimizer: which way weights move.
       mesh: how the devices are laid out.
       data: where the text is.
-      seed: of the first weights and of the data's order.
+      seed: of the first weights and of the data's order; 0 or more, below 2**32.
       precision: of the computation, "bfloat16" or "float32"; weights are float32 in both.
       remat: what the gradient computes again: "none", "minimal" or "full".
       unroll: whether the compiled program repeats the layers instead of looping over them.
@@ -83,11 +85,16 @@ class Run:
         for name in ("record_every", "save_every", "keep", "evaluate_rows"):
             if getattr(self, name) < 1:
                 raise Refusal(f"Run.{name}={getattr(self, name)}; it is 1 or more", f"Run.{name}")
-        for name in ("z_loss", "evaluate_every", "seed"):
-            if getattr(self, name) < 0:
-                raise Refusal(f"Run.{name}={getattr(self, name)}; it is 0 or more", f"Run.{name}")
-        if self.remat not in ("none", *REMAT):
-            raise Refusal(f"Run.remat={not_one_of(self.remat, ('none', *REMAT))}", "Run.remat")
+        if self.evaluate_every < 0:
+            said = f"Run.evaluate_every={self.evaluate_every}; it is 0 or more"
+            raise Refusal(said, "Run.evaluate_every")
+        if not 0 <= self.z_loss < math.inf:
+            raise Refusal(f"Run.z_loss={self.z_loss}; it is a number, 0 or more", "Run.z_loss")
+        if not 0 <= self.seed < SEEDS:
+            said = f"Run.seed={self.seed}; it is in [0, {SEEDS}); JAX keeps 32 bits of it"
+            raise Refusal(said, "Run.seed")
+        if self.remat not in REMAT:
+            raise Refusal(f"Run.remat={not_one_of(self.remat, REMAT)}", "Run.remat")
         if self.expect is not None:
             object.__setattr__(self, "expect", tuple(self.expect))
             if len(self.expect) != 2 or self.expect[0] > self.expect[1]:

@@ -4,6 +4,10 @@ import dataclasses
 
 from archlab.refusal import Refusal
 
+# Half of the buckets behind a position hold one distance each, and the last begins at a distance of
+# about 128 (`model/position.py`): there are no more to sort.
+MOST_BUCKETS = 252
+
 
 @dataclasses.dataclass(frozen=True)
 class Size:
@@ -17,7 +21,8 @@ class Size:
       kv_heads: key and value heads; divides `heads`. 0 means one for each query head.
       kv: width of one head.
       vocab: rows of the embedding table; at least the ids of the vocabulary.
-      buckets: relative-position buckets, used where the position is "relative".
+      buckets: relative-position buckets, used where the position is "relative"; a multiple of 4, at
+        most `MOST_BUCKETS`.
 
     Raises:
       ValueError: a number that cannot be, with the number that could.
@@ -50,6 +55,11 @@ class Size:
             raise Refusal(
                 f"Size.buckets={self.buckets}; half are for each side, and half of those for near "
                 f"keys, so a multiple of 4: {self.buckets // 4 * 4 + 4}",
+                "Size.buckets",
+            )
+        if self.buckets > MOST_BUCKETS:
+            raise Refusal(
+                f"Size.buckets={self.buckets}; T5's distances have room for {MOST_BUCKETS}",
                 "Size.buckets",
             )
         if self.kv % 2:

@@ -1,11 +1,11 @@
 """A trained run, read back from its directory."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import jax
 
+from archlab import directory
 from archlab.data.vocabulary import Vocabulary
 from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
@@ -20,7 +20,7 @@ class Trained:
 
     Args:
       run: its settings.
-      model: of its last stage, on no mesh.
+      model: of the stage that the step belongs to, on no mesh.
       weights: after the step that was read.
       vocabulary: of its text.
       step: steps taken in all stages.
@@ -36,6 +36,8 @@ class Trained:
 def load(folder: Path, total_step: int | None = None) -> Trained:
     """Reads a trained run back, onto this machine's first device.
 
+    The run may still be training: nothing is written, and nothing cleared away.
+
     Args:
       folder: the run directory.
       total_step: the checkpoint; the latest unless given.
@@ -44,25 +46,30 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
       The run, its model and its weights.
 
     Raises:
-      ValueError: the folder is no run, has no checkpoint, or the checkpoint is damaged.
+      ValueError: the folder is no run, has no checkpoint, or one of its files is damaged.
     """
     if not folder.is_dir():
         raise ValueError(f"there is no run directory {folder}")
     if not (folder / "manifest.json").exists():
         raise ValueError(f"{folder} is not a run that has trained: it holds no manifest.json")
-    run = from_settings(json.loads((folder / "config.json").read_text())["run"])
-    vocabulary = Vocabulary.from_spec(
-        json.loads((folder / "manifest.json").read_text())["vocabulary"]
-    )
-    checkpoints = Checkpoints(folder / "checkpoints", run.keep)
+    config, manifest = (directory.read(folder / f"{name}.json") for name in ("config", "manifest"))
+    try:
+        run, vocabulary = from_settings(config["run"]), Vocabulary.from_spec(manifest["vocabulary"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder}/config.json or manifest.json is not as archlab wrote it: {error}"
+        ) from error
+    if not (folder / "checkpoints").is_dir():
+        raise ValueError(f"{folder} holds no checkpoint yet; train it for longer")
+    checkpoints = Checkpoints(folder / "checkpoints", flag="--step")
     try:
         there = checkpoints.steps()
         if not there:
             raise ValueError(f"{folder} holds no checkpoint yet; train it for longer")
-        step_wanted = there[-1] if total_step is None else total_step
-        at = checkpoints.position(step_wanted)["stage"]
-        program = Program(run, at, Mesh().build(jax.devices()[:1]))
-        state = checkpoints.restore(step_wanted, program.shapes)
-        return Trained(run, run.model(run.stages[at]), state.weights, vocabulary, step_wanted)
+        step = there[-1] if total_step is None else total_step
+        stage = checkpoints.position(step).stage
+        program = Program(run, stage, Mesh().build(jax.devices()[:1]))
+        weights = checkpoints.weights(step, program.shapes.weights)
+        return Trained(run, run.model(run.stages[stage]), weights, vocabulary, step)
     finally:
         checkpoints.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from archlab.architecture import VISIBILITY, Architecture
+from archlab.architecture import ACTIVATIONS, VISIBILITY, Architecture
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,11 @@ def test_each_architecture_is_its_stacks_and_who_sees_whom(name, stacks, visibil
 
 def test_these_are_all():
     assert len(VISIBILITY) == 4
+
+
+def test_what_is_gated_is_told():
+    told = {name: Architecture("encoder", activation=name).is_gated for name in ACTIVATIONS}
+    assert told == {"swiglu": True, "geglu": True, "relu": False}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ def test_it_learns_and_scores_and_the_score_falls():
     assert not after.z_B.any() and outcome.sums.z_B.any()
 
 
+def test_it_scores_as_many_rows_at_once_as_it_learns_from():
+    one = program(Mesh(1, 1), accumulate=4)
+    assert one.microbatch.objective_B.shape == (4,)
+    state, batch = one.first(), drawn.batch("decoder", 4, 24, 8, 384)
+    assert one.score(state.weights, one.put(batch)).loss_B.shape == (4,)
+    room = [part.memory_analysis().temp_size_in_bytes for part in (one.score, one.learn)]
+    assert room[0] < room[1]
+
+
 def test_the_first_weights_are_the_seed_s_and_the_same_on_every_mesh():
     first = jax.device_get(program().first().weights)
     jax.tree.map(np.testing.assert_array_equal, first, program(Mesh(1, 1)).first().weights)

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,18 @@ import pytest
 from archlab import mesh, record, trained
 from archlab import run as runs
 from archlab.architecture import Architecture
+from archlab.data.recipes import Data, Recipe
+from archlab.evaluation.validation import validate
 from archlab.mesh import Mesh
 from archlab.program import Program
 from archlab.record import Record
+from archlab.train import step
 from archlab.train.checkpoint import Checkpoints
+from archlab.train.optimizer import Optimizer
 from tests import corpus
 
 FLEETING = ("time", "seconds", "tokens_per_second", "waiting")
+PAUSE = 0.5  # seconds
 TWO = [
     corpus.stage("causal_lm", steps=7, architecture="causal_decoder"),
     corpus.stage("prefix_lm", steps=6, moments="reset", accumulate=2),
@@ -34,7 +40,7 @@ def folder(tmp_path_factory) -> Path:
 
 def final(run, out: Path):
     """Every array of the last checkpoint, and every record, without what depends on the clock."""
-    checkpoints = Checkpoints(out / "checkpoints", run.keep)
+    checkpoints = Checkpoints(out / "checkpoints")
     total = sum(stage.total_steps for stage in run.stages)
     assert checkpoints.steps()[-1] == total
     program = Program(run, len(run.stages) - 1, run.mesh.build())
@@ -74,10 +80,18 @@ def killed_at(monkeypatch, run, out: Path, total_step: int):
 
 @pytest.fixture(scope="module")
 def straight(folder, tmp_path_factory):
-    """A run of two stages that nothing interrupted."""
+    """A run of two stages that nothing interrupted, with a pause between the two."""
     out = tmp_path_factory.mktemp("runs") / "straight"
     run = corpus.run(folder, "prefix_decoder", TWO)
-    end = runs.train(run, out, "test")
+    anew = step.anew
+
+    def slowly(*given):
+        time.sleep(PAUSE)
+        return anew(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "anew", slowly)
+        end = runs.train(run, out, "test")
     return run, out, end
 
 
@@ -99,9 +113,12 @@ def test_going_back_to_an_earlier_checkpoint_gives_the_same_bits(straight, monke
     assert_same(run, out, tmp_path / "run")
 
 
-def test_a_run_on_another_mesh_is_the_same_to_1e_5(straight, tmp_path):
+@pytest.mark.parametrize("data, model", [(2, 4), (1, 1)])
+def test_a_run_on_another_mesh_is_the_same_to_1e_5(straight, tmp_path, monkeypatch, data, model):
     run, out, _ = straight
-    other = dataclasses.replace(run, mesh=Mesh(2, 4))
+    assert dict(run.mesh.build().shape) == {"data": 8, "model": 1}
+    other, build = dataclasses.replace(run, mesh=Mesh(data, model)), Mesh.build
+    monkeypatch.setattr(Mesh, "build", lambda mesh: build(mesh, jax.devices()[: data * model]))
     runs.train(other, tmp_path / "run", "test")
     (first, lines), (second, others) = final(run, out), final(other, tmp_path / "run")
     near = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)  # noqa: E731
@@ -127,6 +144,10 @@ def test_it_learns_and_says_so(straight):
     assert end["ledger"]["tokens"] == tokens == 13 * 16 * 32
     steps = [stage["flops_per_step"]["body"] * stage["steps"] for stage in start["stages"]]
     assert end["ledger"]["flops"]["body"] == sum(steps)
+    # Its clock does not stop between two stages.
+    trains = [line for line in lines if line["kind"] == "train"]
+    last, first = (line for line in trains if (line["stage"], line["step"]) in [(0, 7), (1, 2)])
+    assert first["seconds"] - last["seconds"] > PAUSE
     # Causal rows are all text and all loss; in prefix rows, inputs are not learnt from.
     assert 7 * 16 * 32 < end["ledger"]["loss_tokens"] < tokens
     assert end["ledger"]["padding"] == 0.0
@@ -164,6 +185,16 @@ def test_a_band_is_met_or_not(folder, tmp_path, capsys):
         assert f"expected {low} to {high}: {said}" in capsys.readouterr().out
 
 
+def test_what_was_not_measured_is_neither_met_nor_not(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Recipe, "has", lambda self, split: split == "train")
+    stages = [corpus.stage("causal_lm", 2)]
+    run = corpus.run(folder, "causal_decoder", stages, expect=(0.0, 9.0))
+    end = runs.train(run, tmp_path / "run", "test")
+    assert end["met"] is None and np.isnan(end["loss"])
+    said = capsys.readouterr().out
+    assert "last validation loss not measured, expected 0.0 to 9.0\n" in said
+
+
 REFUSED = {
     "seed": 1,
     "architecture": Architecture("causal_decoder", activation="relu"),
@@ -196,11 +227,99 @@ def test_changed_text_is_refused(folder, tmp_path):
         runs.train(run, tmp_path / "run", "test")
 
 
-def test_a_table_smaller_than_the_vocabulary_is_refused(folder, tmp_path):
+def test_what_is_refused_before_the_first_step_may_be_put_right_in_the_same_directory(
+    folder, tmp_path
+):
     run = corpus.run(folder, "causal_decoder", [corpus.stage("causal_lm", 2)])
     small = dataclasses.replace(run, size=dataclasses.replace(run.size, vocab=256))
     with pytest.raises(ValueError, match="Size.vocab=256 is too small .* Size.vocab=384 would do"):
         runs.train(small, tmp_path / "run", "test")
+    with pytest.raises(ValueError, match="masked_lm"):
+        runs.train(
+            dataclasses.replace(run, stages=(corpus.stage("masked_lm", 2),)),
+            tmp_path / "run",
+            "test",
+        )
+    with pytest.raises(ValueError, match="nowhere"):
+        runs.train(
+            dataclasses.replace(run, data=Data(folder=str(tmp_path / "nowhere"))),
+            tmp_path / "run",
+            "test",
+        )
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    assert runs.train(run, tmp_path / "run", "test")["ledger"]["tokens"] == 2 * 16 * 32
+
+
+def test_a_resume_that_is_refused_says_and_records_and_deletes_nothing(straight, tmp_path, capsys):
+    run, out, _ = straight
+    shutil.copytree(out, tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "13"
+    for path in (last / "moments").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    before = {
+        path: path.read_bytes()
+        for path in (tmp_path / "run").rglob("*")
+        if path.is_file() and path.suffix != ".json"
+    }
+    with pytest.raises(ValueError, match="13 is damaged: .*; --resume-from 12 goes back"):
+        runs.train(run, tmp_path / "run", "test")
+    assert "resumed" not in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in before}
+    runs.train(run, tmp_path / "run", "test", resume_from=12)
+    assert_same(run, out, tmp_path / "run")
+
+
+def test_a_run_that_goes_on_with_other_versions_says_so_and_records_them(
+    straight, tmp_path, capsys
+):
+    run, out, _ = straight
+    shutil.copytree(out, tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    path.write_text(path.read_text().replace(f'"jax": "{jax.__version__}"', '"jax": "0.0.1"'))
+    runs.train(run, tmp_path / "run", "test")
+    said = capsys.readouterr().out
+    assert f"note: jax: 0.0.1 → {jax.__version__}, since it began" in said
+    starts = [
+        line for line in record.read(tmp_path / "run" / "metrics.jsonl") if line["kind"] == "start"
+    ]
+    assert [start["made_with"]["versions"]["jax"] for start in starts] == [jax.__version__] * 2
+    assert starts[0]["made_with"]["devices"] == ["cpu cpu"] * 8
+    assert '"jax": "0.0.1"' in path.read_text()
+
+
+def test_adafactor_in_bfloat16_goes_on_to_the_same_bits_even_if_killed_while_it_validates(
+    folder, tmp_path, monkeypatch
+):
+    stages = [
+        corpus.stage("causal_lm", steps=4, architecture="causal_decoder"),
+        corpus.stage("prefix_lm", steps=3, accumulate=2),
+    ]
+    run = corpus.run(
+        folder,
+        "prefix_decoder",
+        stages,
+        optimizer=Optimizer("adafactor"),
+        precision="bfloat16",
+        save_every=3,
+        evaluate_every=2,
+    )
+    runs.train(run, tmp_path / "straight", "test")
+    killed_at(monkeypatch, run, tmp_path / "run", 4)
+    measured = []
+
+    def fatal(*given):
+        measured.append(validate(*given))
+        if len(measured) == 2:  # after step 2 of the second stage; step 4 of the first was saved
+            raise Killed
+        return measured[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "validate", fatal)
+        with pytest.raises(Killed):
+            runs.train(run, tmp_path / "run", "test")
+    runs.train(run, tmp_path / "run", "test")
+    assert_same(run, tmp_path / "straight", tmp_path / "run")
 
 
 SCRIPT = """

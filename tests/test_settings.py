@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -75,7 +76,9 @@ def test_flops_are_of_all_rows_of_a_step():
         ("keep", 0),
         ("evaluate_every", -1),
         ("z_loss", -0.1),
+        ("z_loss", math.nan),
         ("seed", -1),
+        ("seed", 2**32),
         ("remat", "some"),
         ("expect", (2.0, 1.0)),
     ],

@@ -25,6 +25,7 @@ def test_an_extent_is_at_least_one(field, value):
         ({"kv_heads": 3}, r"kv_heads=3 does not divide Size.heads=4; .* \[1, 2, 4\]"),
         ({"kv": 5}, "Size.kv=5 is odd; .*: 6"),
         ({"buckets": 30}, "Size.buckets=30; .* a multiple of 4: 32"),
+        ({"buckets": 256}, "Size.buckets=256; .* room for 252"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(change, said):

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,16 @@ def test_a_stage_that_cannot_be_is_refused(settings, said):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"kind": "linear"}, {"peak": 0.0}, {"warmup": -1}, {"decay": 1.5}, {"floor": -0.1}],
+    [
+        {"kind": "linear"},
+        {"peak": 0.0},
+        {"peak": math.nan},
+        {"peak": math.inf},
+        {"warmup": -1},
+        {"decay": 1.5},
+        {"decay": math.nan},
+        {"floor": -0.1},
+    ],
 )
 def test_a_schedule_that_cannot_be_is_refused(settings):
     with pytest.raises(ValueError, match="Schedule"):

@@ -1,20 +1,18 @@
 """Bins: which examples share a row, so that rows are full.
 
-Examples come in windows, and each window is packed on its own: the longest goes first, into the
-fullest row that has room for it. So which row an example is in follows from the text and the row
-alone, and looks no farther ahead than a window.
+Examples come in windows, and each window is packed on its own, row after row: the longest example
+that is left begins a row, and of those that still fit, the longest goes in next. Where a row has
+two sides, it is one that fills the side that has more room left. So which row an example is in
+follows from the text and the row alone, and looks no farther ahead than a window.
 """
 
-import collections
 import dataclasses
 
 import numpy as np
 
-from archlab.data.row import PAIR, Row
+from archlab.data.row import ENCODER, PAIR, Row
 
 WINDOW = 16_384  # examples that are packed together
-OPEN = 1024  # rows of two sides that are not yet full, at most
-TINY = 1e-9  # what is left where nothing is, after sums of shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +20,8 @@ class Bins:
     """The rows that examples fill.
 
     Example, examples of 3, 5, 2 and 4 tokens in rows of 7:
-      order_S   1 2 3 0
-      edges     0   2   4     row 0 holds examples 1 and 2, row 1 holds 3 and 0
+      order_S   1 2 0 3
+      edges     0   2   4     row 0 holds examples 1 and 2, row 1 holds 0 and 3
 
     Args:
       order_S: int64, the examples, row after row.
@@ -57,71 +55,63 @@ def fill(given_S: np.ndarray, learnt_S: np.ndarray, row: Row, window: int = WIND
     """Packs examples.
 
     Args:
-      given_S: tokens of the inputs of each example; none is longer than the row.
-      learnt_S: tokens of its targets.
-      row: what there is room for.
+      given_S: int64, tokens of the inputs of each example; none is longer than the row.
+      learnt_S: int64, tokens of its targets.
+      row: what there is room for. An encoder's targets stand where its inputs do.
       window: how many examples are packed together.
 
     Returns:
       The rows.
 
-    Source: best fit decreasing; Krell et al. 2021 show it for language models.
+    Source: first fit decreasing, row by row (Krell et al. 2021 pack language models so); to choose
+      by the side that has more left is the permutation pack of Leinberger et al. 1999.
     """
+    if row.kind == PAIR:
+        size_SC, room_C = np.stack([given_S, learnt_S], axis=1), [row.inputs, row.targets]
+    else:
+        size_S = np.maximum(given_S, learnt_S) if row.kind == ENCODER else given_S + learnt_S
+        size_SC, room_C = size_S[:, None], [row.total]
+    assert np.all(size_SC <= room_C), "an example is longer than a row"
     order, edges = [], [0]
-    for low in range(0, len(given_S), window):
-        given, learnt = given_S[low : low + window], learnt_S[low : low + window]
-        if row.kind == PAIR:
-            rows = _two_sided(given, learnt, row)
-        else:
-            rows = _one_sided((given + learnt).tolist(), row.total)
-        for one in rows:
+    for low in range(0, len(size_SC), window):
+        for one in _rows(size_SC[low : low + window], room_C):
             order += [low + number for number in sorted(one)]
             edges.append(len(order))
     return Bins(np.asarray(order, np.int64), np.asarray(edges, np.int64))
 
 
-def _one_sided(sizes: list[int], room: int) -> list[list[int]]:
-    """Bit n of `open_` says that there are rows with n tokens left, which `by_room[n]` lists."""
-    rows: list[list[int]] = []
-    open_, by_room = 0, collections.defaultdict(list)
-    for number in sorted(range(len(sizes)), key=lambda one: -sizes[one]):
-        size = sizes[number]
-        mask = open_ >> size
-        if mask:
-            left = size + (mask & -mask).bit_length() - 1
-            row = by_room[left].pop()
-            if not by_room[left]:
-                open_ ^= 1 << left
-        else:
-            left, row = room, len(rows)
-            rows.append([])
-        rows[row].append(number)
-        by_room[left - size].append(row)
-        open_ |= 1 << (left - size)
-    return rows
-
-
-def _two_sided(given_S: np.ndarray, learnt_S: np.ndarray, row: Row) -> list[list[int]]:
-    """Each side counts by the share of the row that it takes."""
-    room_C, size_SC = np.asarray([row.inputs, row.targets]), np.stack([given_S, learnt_S], axis=1)
+def _rows(size_SC: np.ndarray, room_C: list[int]) -> list[list[int]]:
+    """Sets of examples are numbers: bit n stands for the example that comes n-th, longest first."""
     share_SC = size_SC / np.maximum(room_C, 1)
-    rows: list[list[int]] = []
-    open_B, left_BC = np.empty(0, int), np.empty((0, 2))
-    for number in np.argsort(-share_SC.max(axis=1), kind="stable").tolist():
-        after_BC = left_BC - share_SC[number]
-        # The row whose two sides are then the fullest, and the most alike.
-        rest_B = np.square(after_BC).sum(axis=1) + np.where(
-            after_BC.min(axis=1, initial=1.0) < -TINY, 9, 0
-        )
-        if len(rest_B) and rest_B.min() < 9:
-            at = int(np.argmin(rest_B))
-            left_BC[at] = after_BC[at]
-            rows[open_B[at]].append(number)
-            continue
-        if len(open_B) == OPEN:
-            fullest = int(np.argmin(left_BC.sum(axis=1)))
-            open_B, left_BC = np.delete(open_B, fullest), np.delete(left_BC, fullest, axis=0)
-        open_B = np.append(open_B, len(rows))
-        left_BC = np.concatenate([left_BC, 1.0 - share_SC[[number]]])
-        rows.append([number])
+    order_S = np.argsort(-share_SC.max(axis=1), kind="stable")
+    size_SC, heaviest_S = size_SC[order_S], share_SC.argmax(axis=1)[order_S]
+    fitting = [_fitting(size_S, room) for size_S, room in zip(size_SC.T, room_C, strict=True)]
+    heavy = [_bits(heaviest_S == side) for side in range(len(room_C))]
+    sizes, order = size_SC.tolist(), order_S.tolist()
+    rows, rest = [], (1 << len(order)) - 1
+    while rest:
+        row, left, fit = [], list(room_C), rest
+        while fit:
+            shares = [one / max(room, 1) for one, room in zip(left, room_C, strict=True)]
+            chosen = fit & heavy[shares.index(max(shares))] or fit
+            lowest = chosen & -chosen
+            number = lowest.bit_length() - 1
+            row.append(order[number])
+            rest ^= lowest
+            left = [one - size for one, size in zip(left, sizes[number], strict=True)]
+            fit = rest
+            for fits, one in zip(fitting, left, strict=True):
+                fit &= fits[one]
+        rows.append(row)
     return rows
+
+
+def _fitting(size_S: np.ndarray, room: int) -> list[int]:
+    """Which examples fit, by how much of a side is left."""
+    sizes = np.unique(size_S)
+    sets = [0, *(_bits(size_S <= size) for size in sizes)]
+    return [sets[many] for many in np.searchsorted(sizes, np.arange(room + 1), "right")]
+
+
+def _bits(is_in_S: np.ndarray) -> int:
+    return int.from_bytes(np.packbits(is_in_S, bitorder="little").tobytes(), "little")

@@ -162,8 +162,18 @@ class Made:
 
         Yields:
           Each as `encode` takes it.
+
+        Raises:
+          ValueError: a step asks how long rows are, which is not known yet.
         """
-        dataset = self.task.get_dataset(split=self.split, shuffle=False, seed=0, num_epochs=1)
+        try:
+            dataset = self.task.get_dataset(split=self.split, shuffle=False, seed=0, num_epochs=1)
+        except TypeError as error:  # what `None` is when it is taken for lengths
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ValueError(
+                f"task {self.task.name!r} cannot make examples before the lengths of rows are "
+                f"known ({reason}); Data.road='streaming' reads it as it goes"
+            ) from error
         yield from dataset.as_numpy_iterator()
 
     def encode(self, document: Mapping) -> tuple[np.ndarray, int]:
@@ -183,7 +193,8 @@ class Made:
                 f"task {self.task.name!r} weighs its targets; Data.road='streaming' reads it as it "
                 "goes, with their weights"
             )
-        inputs = np.asarray(document.get("inputs", ()), np.int32)
+        is_given = "inputs" in document and "inputs" in self.task.output_features
+        inputs = np.asarray(document["inputs"] if is_given else (), np.int32)
         return np.concatenate([inputs, document[tasks.IDS]], dtype=np.int32), len(inputs)
 
     def counts(self) -> dict[str, int]:

@@ -2,52 +2,96 @@
 
 `python -m archlab.data.feed` reads one line of JSON, says in one line what it found, and then
 writes arrays for as long as they are read: how many examples, input and target tokens there are,
-and what `windows` yields, in the order of their bytes.
+and what `windows` yields, in the order of their bytes. What is wrong with the task is its last line
+on standard error. It ends when what it reads its request from is closed, so that none is left
+behind.
 """
 
 import itertools
 import json
+import os
+import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 
 from archlab.data import jobs, roads
+from archlab.data.row import Row
 from archlab.data.streamed import WINDOW
 
 PROBE = 64  # examples that are read twice, to see whether they are the same
 
 
-def windows(examples: Iterator[dict], lengths: dict[str, int]) -> Iterator[list[np.ndarray]]:
+def windows(examples: Iterable[dict]) -> Iterator[list[np.ndarray]]:
     """Gathers examples.
 
     Args:
-      examples: of a SeqIO task.
-      lengths: tokens of "inputs" and "targets" at most; what is longer loses what is before its
-        last token.
+      examples: of a SeqIO task: "targets", and "inputs" and "targets_weights" where there are any.
 
     Yields:
       int64 lengths of the inputs and of the targets, int32 inputs and targets of all, float32
-      weights of the targets.
+      weights of the targets; each target counts as 1 unless its example says.
+
+    Raises:
+      ValueError: an example has fewer weights than targets.
     """
+    examples = iter(examples)
     while some := list(itertools.islice(examples, WINDOW)):
-        inputs = [_fit(one.get("inputs", ()), lengths["inputs"], np.int32) for one in some]
-        targets = [_fit(one["targets"], lengths["targets"], np.int32) for one in some]
-        weights = [
-            _fit(
-                one.get("targets_weights", np.ones(len(one["targets"]))),
-                lengths["targets"],
-                np.float32,
-            )
-            for one in some
-        ]
+        inputs = [np.asarray(one.get("inputs", ()), np.int32) for one in some]
+        targets = [np.asarray(one["targets"], np.int32) for one in some]
+        weights = [_weights(one, len(ids)) for one, ids in zip(some, targets, strict=True)]
         many = [np.asarray([len(one) for one in side], np.int64) for side in (inputs, targets)]
         yield [*many, *(np.concatenate(side) for side in (inputs, targets, weights))]
 
 
-def _fit(values, most: int, kind: type) -> np.ndarray:
-    values = np.asarray(values, kind)
-    return values if len(values) <= most else np.append(values[: most - 1], values[-1:])[:most]
+def _weights(example: dict, targets: int) -> np.ndarray:
+    """SeqIO cuts targets that are longer than a row, and leaves their weights as they are."""
+    weights = np.asarray(example.get("targets_weights", np.ones(targets)), np.float32)[:targets]
+    if len(weights) < targets:
+        raise ValueError(f"an example has {targets} targets and {len(weights)} weights of them")
+    return weights
+
+
+def feed(request: dict, out: BinaryIO) -> None:
+    """Runs a task for as long as its examples are read.
+
+    Args:
+      request: "task", "split", "row", "seed", and what `jobs.register` takes.
+      out: takes what was found, and then the arrays.
+
+    Raises:
+      ValueError: the task has no examples.
+    """
+    jobs.register(request)
+    row = Row(**request["row"])
+
+    def begun(epochs: int | None) -> Iterator[dict]:
+        return roads.stream(request["task"], request["split"], row, request["seed"], epochs)
+
+    one, other = (list(itertools.islice(begun(1), PROBE)) for _ in range(2))
+    if not one:
+        raise ValueError(f"it has no examples of {request['split']}")
+    is_repeatable = len(one) == len(other) and all(map(_is_same, one, other))
+    out.write((json.dumps({"is_repeatable": is_repeatable}) + "\n").encode())
+    out.flush()
+    for arrays in windows(begun(None)):
+        counts = np.asarray([len(arrays[0]), len(arrays[2]), len(arrays[3])], np.int64)
+        for array in (counts, *arrays):
+            out.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        out.flush()
+
+
+def _is_same(one: dict, other: dict) -> bool:
+    return {*one} == {*other} and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def _end_with(source: BinaryIO) -> None:
+    """Ends this process when whoever holds the other end of its input is gone."""
+    source.read()
+    os._exit(0)
 
 
 def main() -> int:
@@ -56,35 +100,29 @@ def main() -> int:
     Returns:
       The exit status.
     """
-    request = json.loads(sys.stdin.readline())
-    out = sys.stdout.buffer
+    # What steps and modules print goes to standard error; only this file writes to the reader.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    request = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     try:
-        jobs.register(request)
-
-        def begun() -> Iterator[dict]:
-            return roads.stream(
-                request["task"], request["split"], request["lengths"], request["seed"]
-            )
-
-        probes = [list(itertools.islice(begun(), PROBE)) for _ in range(2)]
-        is_repeatable = all(map(_same, *probes))
-    except ValueError as error:
-        out.write((json.dumps({"error": " ".join(str(error).split())}) + "\n").encode())
-        return 2
-    out.write((json.dumps({"is_repeatable": is_repeatable}) + "\n").encode())
-    try:
-        for arrays in windows(begun(), request["lengths"]):
-            counts = np.asarray([len(arrays[0]), len(arrays[2]), len(arrays[3])], np.int64)
-            for array in (counts, *arrays):
-                out.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
-            out.flush()
+        feed(request, out)
     except BrokenPipeError:  # whoever read has enough
-        return 0
+        os._exit(0)
+    except Exception as error:  # whatever a task's steps raise is the user's to mend
+        sys.stderr.write(f"\n{_said(error)}\n")
+        return 2
     return 0
 
 
-def _same(one: dict, other: dict) -> bool:
-    return {*one} == {*other} and all(np.array_equal(one[name], other[name]) for name in one)
+def _said(error: Exception) -> str:
+    """What an error says, without TensorFlow's account of where."""
+    lines = re.sub(r"\{\{.*?\}\}", "", str(error)).strip().splitlines()
+    return (
+        lines[0].strip()
+        if lines and isinstance(error, ValueError)
+        else (f"{type(error).__name__}: {lines[0].strip() if lines else ''}")
+    )
 
 
 if __name__ == "__main__":

@@ -63,12 +63,16 @@ class Rows:
         self.vocabulary, self.objectives = recipe.vocabulary, recipe.objectives
         self._key = (seed, stage) if split == "train" else (split, split)
         self._readers = self._reading(recipe, split, documents)
-        self._order = Order(self._rates(recipe.rates, unit))
-        self.warnings = [
-            f"{name}: {said}"
-            for name, reader in zip(self.objectives, self._readers, strict=True)
-            for said in (*reader.oddities(), *self._looseness(reader))
-        ]
+        try:
+            self._order = Order(self._rates(recipe.rates, unit))
+            self.warnings = [
+                f"{name}: {said}"
+                for name, reader in zip(self.objectives, self._readers, strict=True)
+                for said in (*reader.oddities(), *self._looseness(reader))
+            ]
+        except BaseException:
+            self.close()
+            raise
 
     def examples(self, first: int, rows: int) -> list[tuple[int, np.ndarray, Examples]]:
         """Makes examples, not yet packed.
@@ -135,9 +139,9 @@ class Rows:
             key = (*self._key, number)
             if task["road"] == STREAMING:
                 request = {**recipe.content["request"], "task": task["name"], "split": split}
-                readers[number] = Streamed(request, key, self.row)
+                readers[number] = Streamed(request, key, self.row, self.vocabulary.size)
             elif task["road"] == EXAMPLES:
-                readers[number] = Stored(store, key, self.row)
+                readers[number] = Stored(store, key, self.row, self.vocabulary.end)
             elif documents == "whole":
                 objective = recipe.objective(number)
                 objective.check(task["name"], self.row, self.vocabulary)

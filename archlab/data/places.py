@@ -180,7 +180,7 @@ class Place:
             self._system[0].pipe_file(self._at(name), content)
 
     def remove(self, name: str = "") -> None:
-        """Removes a file or a folder within, or this folder; what is not there is no error.
+        """Removes a file, a folder within, or this folder; what is not there is gone.
 
         Args:
           name: of the file or the folder; "" is this one.

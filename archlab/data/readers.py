@@ -17,7 +17,7 @@ from archlab.data.chance import Chance, hashed
 from archlab.data.examples import Examples, Text
 from archlab.data.objectives.objective import Objective
 from archlab.data.order import Chunks, shuffled
-from archlab.data.row import PAIR, Row
+from archlab.data.row import ENCODER, PAIR, Row
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
 
@@ -76,22 +76,11 @@ class Windows:
         return self.objective.examples(text, chance, self.row, self.vocabulary)
 
     def epochs(self, rows: int) -> float:
-        """Says how often the task's share of the text was read.
-
-        Args:
-          rows: of the task, so far.
-
-        Returns:
-          Epochs.
-        """
+        """Args: rows: of the task, so far. Returns: how often its share of the text was read."""
         return self.chunks.epochs(self.number, rows)
 
     def oddities(self) -> list[str]:
-        """Says what is odd about the text.
-
-        Returns:
-          Warnings, in words.
-        """
+        """Returns: what is odd about the task, in words."""
         raw, said = self.chunks.raw[self.number], self.objective.oddities(self.row, self.vocabulary)
         if self.store.tokens < raw:
             said.append(f"has {self.store.tokens} tokens, fewer than a row takes; it repeats")
@@ -131,8 +120,9 @@ class Packed:
           int64 numbers of the pieces, row after row, and int64 which of the rows each is in.
         """
         epoch_B, index_B = np.divmod(rank_B, self.packed.rows)
+        key = {epoch: hashed("epoch", *self.key, epoch) for epoch in np.unique(epoch_B).tolist()}
         row_B = [
-            shuffled(index, self.packed.rows, hashed("epoch", *self.key, epoch))
+            shuffled(index, self.packed.rows, key[epoch])
             for epoch, index in zip(epoch_B.tolist(), index_B.tolist(), strict=True)
         ]
         return self.packed.of(np.asarray(row_B, np.int64))
@@ -195,17 +185,30 @@ class Stored:
 
     Each is a document of the store: its inputs, then its targets, then an end that is no part of
     it; where others have the bytes of their text, it has the tokens of its inputs. What is longer
-    than its side of a row loses what is before its last token.
+    than its side of a row is cut, and keeps its end if it has one. An encoder's example says each
+    token where it reads it, so its inputs and targets are equally long.
+
+    Example, the targets 5 6 7 8 1 on a side of three, and 5 6 7 8 9:
+      targets   5 6 1      5 6 7
 
     Args:
       store: the examples.
       key: of the task's order.
       row: to fill.
+      end: id that ends a side.
+
+    Raises:
+      ValueError: an encoder's example has inputs and targets of different lengths.
     """
 
     store: Store
     key: Key
     row: Row
+    end: int
+
+    def __post_init__(self):
+        if self.row.kind == ENCODER:
+            check_in_place(self._sides[1], self._sides[2])
 
     @functools.cached_property
     def _sides(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -218,11 +221,14 @@ class Stored:
     def _cut(self) -> tuple[np.ndarray, np.ndarray]:
         """The tokens of both sides that fit a row."""
         _, given_S, learnt_S = self._sides
-        learnt_S = np.minimum(
-            learnt_S, self.row.targets if self.row.kind == PAIR else self.row.total
-        )
-        room_S = self.row.inputs if self.row.kind == PAIR else self.row.total - learnt_S
-        return np.minimum(given_S, room_S), learnt_S
+        if self.row.kind == PAIR:
+            rooms = (self.row.inputs, self.row.targets)
+        elif self.row.kind == ENCODER:
+            rooms = (self.row.total, self.row.total)
+        else:
+            learnt_S = np.minimum(learnt_S, self.row.total)
+            rooms = (self.row.total - learnt_S, self.row.total)
+        return np.minimum(given_S, rooms[0]), np.minimum(learnt_S, rooms[1])
 
     @functools.cached_property
     def _packed(self) -> Packed:
@@ -231,19 +237,21 @@ class Stored:
     def examples(self, rank_B: np.ndarray) -> Examples:
         """Args: rank_B: consecutive rows of the task. Returns: their examples."""
         number_S, row_S = self._packed.pieces(rank_B)
-        begin_S, whole_S, said_S = (of[number_S] for of in self._sides)
-        given_S, learnt_S = (of[number_S] for of in self._cut)
-        inputs_M = self.store.pieces(begin_S, given_S)
-        targets_L = self.store.pieces(begin_S + whole_S, learnt_S)
-        for tokens, kept_S, all_S, first_S in (
-            (inputs_M, given_S, whole_S, begin_S),
-            (targets_L, learnt_S, said_S, begin_S + whole_S),
-        ):
-            is_cut_S = (kept_S < all_S) & (kept_S > 0)
-            last_S = np.cumsum(kept_S) - 1
-            ends = self.store.pieces((first_S + all_S - 1)[is_cut_S], np.ones(is_cut_S.sum(), int))
-            tokens[last_S[is_cut_S]] = ends
-        return Examples(row_S, given_S, learnt_S, sides=(inputs_M, targets_L))
+        begin_S, given_S, learnt_S = (of[number_S] for of in self._sides)
+        kept_S, said_S = (of[number_S] for of in self._cut)
+        inputs_M = self._side(begin_S, given_S, kept_S)
+        targets_L = self._side(begin_S + given_S, learnt_S, said_S)
+        is_in_place = self.row.kind == ENCODER
+        return Examples(row_S, kept_S, said_S, sides=(inputs_M, targets_L), is_in_place=is_in_place)
+
+    def _side(self, begin_S: np.ndarray, whole_S: np.ndarray, kept_S: np.ndarray) -> np.ndarray:
+        """What is kept of one side of examples, one after another."""
+        tokens_T = self.store.pieces(begin_S, kept_S)
+        is_cut_S = (kept_S < whole_S) & (kept_S > 0)
+        last_S = self.store.pieces((begin_S + whole_S - 1)[is_cut_S], np.ones(is_cut_S.sum(), int))
+        place_S = (np.cumsum(kept_S) - 1)[is_cut_S]
+        tokens_T[place_S[last_S == self.end]] = self.end
+        return tokens_T
 
     def epochs(self, rows: int) -> float:
         """Args: rows: of the task, so far. Returns: how often its examples were read."""
@@ -254,6 +262,26 @@ class Stored:
         cut = int(np.sum((self._cut[0] < self._sides[1]) | (self._cut[1] < self._sides[2])))
         return [f"{cut} of {self.store.documents} examples are longer than a row and cut"] * (
             cut > 0
+        )
+
+
+def check_in_place(given_S: np.ndarray, learnt_S: np.ndarray) -> None:
+    """Refuses examples that an encoder cannot say.
+
+    Args:
+      given_S: tokens of the inputs of each.
+      learnt_S: tokens of its targets.
+
+    Raises:
+      ValueError: an example has not as many of both.
+    """
+    other = np.flatnonzero(given_S != learnt_S)
+    if len(other):
+        first = other[0]
+        raise ValueError(
+            "an encoder says each token where it reads it, and example "
+            f"{first} has {given_S[first]} inputs and {learnt_S[first]} targets; a decoder or an "
+            "encoder-decoder takes such examples"
         )
 
 

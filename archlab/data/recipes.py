@@ -4,6 +4,7 @@ The text is encoded by another process, `archlab.data.build`, which alone import
 this one compiles. What is encoded once is found again, unless the text or the code has changed.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -232,14 +233,17 @@ def prepare(
     }
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
         json.dump(request, file)
-    errors = tempfile.TemporaryFile("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "archlab.data.build", file.name],
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        env=quiet(),
-    )
+    with contextlib.ExitStack() as undone:
+        undone.callback(os.unlink, file.name)
+        errors = undone.enter_context(tempfile.TemporaryFile("w+"))
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "archlab.data.build", file.name],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=quiet(),
+        )
+        undone.pop_all()  # from here on it is the preparation's to close
     return Preparation(paths, data.broken_shards, process, file.name, errors)
 
 

@@ -10,7 +10,7 @@ recognised, takes the first; one that only appends ends there, the second; any o
 
 import dataclasses
 import functools
-import hashlib
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,11 +18,13 @@ import seqio
 
 from archlab.data import tasks
 from archlab.data.options import EXAMPLES, ROADS, STREAMING, WINDOWS
-from archlab.data.recognition import ENDS, recognized
+from archlab.data.recognition import only_ends, recognized
+from archlab.data.row import DECODER, ENCODER, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
-DEEP = 6  # how far into a step's own parts its signature looks
+DEEP = 12  # how far into their parts two steps are compared; beyond it they count as different
+UNENDED = ("causal_lm", "prefix_lm")  # objectives whose inputs do not end in the end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +47,16 @@ class Part:
     parameters: dict[str, Any]
     vocabulary: Vocabulary
 
-    @property
+    @functools.cached_property
     def text(self) -> str:
-        """Names what it reads; equal for tasks over one text."""
+        """Names what it reads: of the tasks over one text, the first in the order of letters."""
         own = self.task.preprocessors[-1] if self.task.preprocessors else None
         if self.road == WINDOWS and isinstance(own, tasks.Corrupt):
             return self.task.name.removesuffix(f"_{own.objective}")
         if self.road == EXAMPLES:
             return self.task.name
-        steps = list(self.task.preprocessors)
-        said = [_signature(one, DEEP) for one in (self.task.source, *steps[: _placeholder(steps)])]
-        return f"text-{hashlib.sha256(repr(said).encode()).hexdigest()[:12]}"
+        every = (seqio.TaskRegistry.get(name) for name in sorted(seqio.TaskRegistry.names()))
+        return next(task.name for task in every if _reads_the_same(task, self.task))
 
 
 def resolve(name: str, road: str = "") -> list[Part]:
@@ -84,22 +85,16 @@ def resolve(name: str, road: str = "") -> list[Part]:
 
 
 def _part(task: seqio.Task, rate: float, wanted: str) -> Part:
+    _check(task)
     steps = list(task.preprocessors)
     after = steps[_placeholder(steps) + 1 :]
-    if "targets" not in task.output_features:
-        names = ", ".join(task.output_features)
-        raise ValueError(f"task {task.name!r} has no feature 'targets'; it has {names}")
     is_cut = _placeholder(steps) < len(steps)
-    if after and isinstance(after[-1], tasks.Corrupt) and len(after) == 1:
-        objective, vocabulary = (after[0].objective, {}), after[0].vocabulary
-    else:
-        objective = recognized(after) if is_cut else None
-        vocabulary = tasks.vocabulary(task)
-    can = {
-        WINDOWS: objective is not None,
-        EXAMPLES: is_cut and all(getattr(step, "__name__", "") in ENDS for step in after),
-        STREAMING: True,
-    }
+    objective, vocabulary = None, None
+    if is_cut and wanted in ("", WINDOWS):
+        objective = _objective(task, after)
+    if is_cut and after and isinstance(after[-1], tasks.Corrupt):
+        vocabulary = after[-1].vocabulary
+    can = {WINDOWS: objective is not None, EXAMPLES: is_cut and only_ends(after), STREAMING: True}
     road = wanted or next(road for road in ROADS if can[road])
     if road == WINDOWS and not can[WINDOWS]:
         raise ValueError(
@@ -107,7 +102,43 @@ def _part(task: seqio.Task, rate: float, wanted: str) -> Part:
             "cannot address; Data.road='streaming' reads it as it goes"
         )
     name, parameters = objective if road == WINDOWS else ("", {})
-    return Part(task, rate, road, name, parameters, vocabulary)
+    return Part(task, rate, road, name, parameters, vocabulary or tasks.vocabulary(task))
+
+
+def _check(task: seqio.Task) -> None:
+    """Refuses a task whose examples are no lists of ids of one vocabulary."""
+    features = {
+        name: task.output_features[name]
+        for name in ("inputs", "targets")
+        if name in task.output_features
+    }
+    if "targets" not in features:
+        names = ", ".join(task.output_features)
+        raise ValueError(f"task {task.name!r} has no feature 'targets'; it has {names}")
+    for name, feature in features.items():
+        if feature.rank != 1 or not feature.dtype.is_integer:
+            raise ValueError(
+                f"task {task.name!r} has {name!r} of rank {feature.rank} and type "
+                f"{feature.dtype.name}; archlab reads lists of ids, of rank 1 and type int32"
+            )
+    first, *others = [feature.vocabulary for feature in features.values()]
+    if any(other is not first and other != first for other in others):
+        raise ValueError(
+            f"task {task.name!r} has one vocabulary for its inputs and another for its targets; "
+            "archlab's models have one table of ids"
+        )
+
+
+def _objective(task: seqio.Task, after: list[Callable]) -> tuple[str, dict[str, Any]] | None:
+    """What is hidden of a task's text, if archlab can hide it by row number."""
+    if len(after) == 1 and isinstance(after[0], tasks.Corrupt):
+        return after[0].objective, {}
+    found = recognized(after)
+    if found is None:
+        return None
+    ended = ("targets",) if found[0] in UNENDED else ("inputs", "targets")
+    features = [task.output_features[name] for name in ended if name in task.output_features]
+    return found if all(feature.add_eos for feature in features) else None
 
 
 def _placeholder(steps: list[Callable]) -> int:
@@ -116,41 +147,95 @@ def _placeholder(steps: list[Callable]) -> int:
     return are.index(True) if True in are else len(steps)
 
 
-def _signature(one: Any, deep: int) -> Any:
-    """What can be said of a step or a source that is the same in another process."""
+def _reads_the_same(one: seqio.Task, other: seqio.Task) -> bool:
+    """Whether what two tasks do before their cache placeholders gives the same ids."""
+    if one is other:
+        return True
+    own, others = (
+        [
+            task.source,
+            *task.preprocessors[: _placeholder(list(task.preprocessors))],
+            task.output_features.get("targets"),
+        ]
+        for task in (one, other)
+    )
+    return _is_same(own, others, DEEP)
+
+
+def _is_same(one: Any, other: Any, deep: int) -> bool:
+    """Whether two things are made of the same parts; where in doubt they are not."""
+    if one is other:
+        return True
+    if type(one) is not type(other) or deep == 0:
+        return False
     if isinstance(one, functools.partial):
-        return [_signature(part, deep) for part in (one.func, one.args, one.keywords)]
-    if isinstance(one, dict):
-        return {str(name): _signature(part, deep - 1) for name, part in sorted(one.items())}
-    if isinstance(one, list | tuple):
-        return [_signature(part, deep - 1) for part in one]
-    code = getattr(one, "__code__", None)
-    if code is not None:
-        cells = [cell.cell_contents for cell in one.__closure__ or ()] if deep > 0 else []
-        digest = hashlib.sha256(code.co_code).hexdigest()
-        return [one.__module__, one.__qualname__, digest, _signature(cells, deep - 1)]
-    if isinstance(one, str | bytes | int | float | bool | None):
-        return one
-    kept = vars(one) if deep > 0 and hasattr(one, "__dict__") else {}
-    parts = {name: part for name, part in kept.items() if not name.startswith("__")}
-    return [type(one).__qualname__, _signature(parts, deep - 1)]
+        parts = [(half.func, half.args, half.keywords) for half in (one, other)]
+    elif isinstance(one, dict):
+        if one.keys() != other.keys():
+            return False
+        parts = [[half[name] for name in one] for half in (one, other)]
+    elif isinstance(one, types.FunctionType):
+        parts = [
+            (half.__module__, half.__code__, half.__defaults__, half.__kwdefaults__)
+            + tuple(half.__closure__ or ())
+            for half in (one, other)
+        ]
+    elif isinstance(one, types.MethodType):
+        parts = [(half.__func__, half.__self__) for half in (one, other)]
+    elif isinstance(one, types.CellType):
+        parts = [[half.cell_contents] for half in (one, other)]
+    elif isinstance(one, list | tuple):
+        parts = [one, other]
+    elif type(one).__eq__ is object.__eq__ and hasattr(one, "__dict__"):
+        parts = [[vars(one)], [vars(other)]]
+    else:
+        return type(one).__eq__(one, other) is True
+    return len(parts[0]) == len(parts[1]) and all(
+        _is_same(own, others, deep - 1) for own, others in zip(*parts, strict=True)
+    )
 
 
-def stream(name: str, split: str, lengths: dict[str, int], seed: int) -> Iterator[dict]:
-    """Makes examples of a task for as long as they are asked for.
+def lengths(task: seqio.Task, row: Row) -> dict[str, int]:
+    """Says how long a task's examples may be.
+
+    Args:
+      task: whose examples are packed into rows.
+      row: to fill.
+
+    Returns:
+      Tokens of its features at most, as SeqIO hands them to a task's steps. In one stream, a task
+      without inputs has all of the row for its targets.
+    """
+    is_alone = row.kind == DECODER and "inputs" not in task.output_features
+    if row.kind == ENCODER or is_alone:
+        most = {"inputs": row.total, "targets": row.total}
+    else:
+        most = {"inputs": row.inputs, "targets": row.targets}
+    return {name: many for name, many in most.items() if name in task.output_features}
+
+
+def stream(name: str, split: str, row: Row, seed: int, epochs: int | None = None) -> Iterator[dict]:
+    """Makes examples of a task.
 
     Args:
       name: of the task.
       split: of the task; all but "train" are read in order.
-      lengths: tokens of "inputs" and "targets", as SeqIO hands them to a task's steps.
+      row: to fill.
       seed: of the shuffling and of the steps' own draws.
+      epochs: how often the text is read; None makes examples for as long as they are asked for.
 
     Yields:
       Examples, by feature.
     """
     task = seqio.TaskRegistry.get(name)
-    wanted = {key: many for key, many in lengths.items() if key in task.output_features}
+    wanted = (*task.output_features, f"{tasks.IDS}_weights")
+    can_shuffle = task.shuffle_buffer_size is not None or task.source.performs_internal_shuffling
     dataset = task.get_dataset(
-        wanted, split=split, shuffle=split == "train", seed=seed, num_epochs=None
+        lengths(task, row),
+        split=split,
+        shuffle=split == "train" and can_shuffle,
+        seed=seed,
+        num_epochs=epochs,
     )
-    yield from dataset.as_numpy_iterator()
+    for example in dataset.as_numpy_iterator():
+        yield {feature: ids for feature, ids in example.items() if feature in wanted}

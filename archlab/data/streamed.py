@@ -2,14 +2,18 @@
 
 Another process (`archlab.data.feed`) runs the task and hands its examples over; here they are
 packed, window by window. The stream has no numbers, so a row is found by reading from the beginning
-up to it: resuming is exact where the task's own draws are seeded, and takes time.
+up to it: resuming is exact where the task's own draws are seeded, and takes time. The first rows
+are kept, for whoever asks for them again, as validation does.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
@@ -17,11 +21,13 @@ from archlab.data import bins
 from archlab.data.chance import hashed
 from archlab.data.examples import Examples
 from archlab.data.order import shuffled
+from archlab.data.readers import check_in_place
 from archlab.data.recipes import quiet
-from archlab.data.row import Row
+from archlab.data.row import ENCODER, Row
 
 WINDOW = 1024  # examples that are packed together
-ENDED = "the stream has ended"
+KEPT = 256  # of the first rows, that are kept
+LAST = 400  # characters of what a process said last
 
 
 class Streamed:
@@ -31,18 +37,14 @@ class Streamed:
       request: what the process is to run: "task", "split", "modules" and the fields of `Data`.
       key: of the order: seed, stage and number of the task.
       row: to fill.
+      size: of the vocabulary, which no id reaches.
     """
 
-    def __init__(self, request: dict, key: tuple[int | str, ...], row: Row):
-        self._request = {
-            **request,
-            "lengths": {"inputs": row.inputs, "targets": row.targets},
-            "seed": hashed("stream", *key) % 2**31,
-        }
-        self._key, self._row = key, row
+    def __init__(self, request: dict, key: tuple[int | str, ...], row: Row, size: int):
+        own = {"row": dataclasses.asdict(row), "seed": hashed("stream", *key) % 2**31}
+        self._request, self._key, self._row, self._size = {**request, **own}, key, row, size
         self._process: subprocess.Popen | None = None
-        self._next, self._rows = 0, iter(())
-        self._facts: dict = {}
+        self._kept: list[Examples] = []
 
     def examples(self, rank_B: np.ndarray) -> Examples:
         """Makes the examples of consecutive rows.
@@ -57,25 +59,15 @@ class Streamed:
         Raises:
           ValueError: the process says what is wrong with the task.
         """
-        if rank_B[0] < self._next or self._process is None:
-            self._begin()
-        while self._next < rank_B[0]:
-            self._take()
-        found = [self._take() for _ in rank_B]
-        row_S = np.repeat(np.arange(len(found)), [len(one.row_S) for one in found])
-
-        def joined(name: str) -> np.ndarray:
-            return np.concatenate([getattr(one, name) for one in found])
-
-        sides = tuple(
-            np.concatenate(side) for side in zip(*(one.sides for one in found), strict=True)
-        )
+        found = [self._find(rank) for rank in rank_B.tolist()]
+        sides = zip(*(one.sides for one in found), strict=True)
         return Examples(
-            row_S,
-            joined("given_S"),
-            joined("learnt_S"),
-            sides=sides,
-            weights_L=joined("weights_L"),
+            np.repeat(np.arange(len(found)), [len(one.row_S) for one in found]),
+            np.concatenate([one.given_S for one in found]),
+            np.concatenate([one.learnt_S for one in found]),
+            sides=tuple(np.concatenate(side) for side in sides),
+            weights_L=np.concatenate([one.weights_L for one in found]),
+            is_in_place=self._row.kind == ENCODER,
         )
 
     def epochs(self, rows: int) -> float:
@@ -95,7 +87,8 @@ class Streamed:
         Returns:
           Warnings, in words.
         """
-        self._begin()
+        if self._process is None:
+            self._begin()
         said = ["is streamed through tf.data: slower, and resuming reads again what was read"]
         if not self._facts["is_repeatable"]:
             said.append("draws without a seed: a resumed run will read other examples")
@@ -104,9 +97,7 @@ class Streamed:
     def close(self) -> None:
         """Stops the process."""
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._errors.close()
+            self._stop()
             self._process = None
 
     def _begin(self) -> None:
@@ -119,17 +110,29 @@ class Streamed:
             stderr=self._errors,
             env=quiet(),
         )
+        # However this one ends, or is forgotten.
+        self._stop = weakref.finalize(self, _stop, self._process, self._errors)
         self._process.stdin.write((json.dumps(self._request) + "\n").encode())
         self._process.stdin.flush()
-        self._facts = json.loads(self._process.stdout.readline() or "{}")
-        if "error" in self._facts or not self._facts:
-            self.close()
-            raise ValueError(self._facts.get("error", f"{self._request['task']}: {ENDED}"))
+        first = self._process.stdout.readline()
+        if not first:
+            self._refuse()
+        self._facts = json.loads(first)
         self._next, self._rows = 0, self._packed()
 
-    def _take(self) -> Examples:
-        self._next += 1
-        return next(self._rows)
+    def _find(self, rank: int) -> Examples:
+        """One row, from memory, or by reading on up to it."""
+        if rank < len(self._kept):
+            return self._kept[rank]
+        if self._process is None or rank < self._next:
+            self._begin()
+        while True:
+            row, number = next(self._rows), self._next
+            self._next += 1
+            if number == len(self._kept) < KEPT:
+                self._kept.append(row)
+            if number == rank:
+                return row
 
     def _packed(self) -> Iterator[Examples]:
         """The rows of one window after another."""
@@ -142,29 +145,57 @@ class Streamed:
             for at in range(packed.rows):
                 row = shuffled(at, packed.rows, key)
                 chosen_S, _ = packed.of(np.asarray([row]))
-                inputs = [inputs_M[left[one] : left[one + 1]] for one in chosen_S]
+                given = [slice(left[one], left[one + 1]) for one in chosen_S]
                 learnt = [slice(right[one], right[one + 1]) for one in chosen_S]
+                inputs, targets, weights = (
+                    np.concatenate([flat[one] for one in places])
+                    for flat, places in (
+                        (inputs_M, given),
+                        (targets_L, learnt),
+                        (weights_L, learnt),
+                    )
+                )
                 yield Examples(
                     np.zeros(len(chosen_S), np.int64),
                     given_S[chosen_S],
                     learnt_S[chosen_S],
-                    sides=(
-                        np.concatenate(inputs),
-                        np.concatenate([targets_L[one] for one in learnt]),
-                    ),
-                    weights_L=np.concatenate([weights_L[one] for one in learnt]),
+                    sides=(inputs, targets),
+                    weights_L=weights,
                 )
             number += 1
 
     def _window(self) -> list[np.ndarray]:
-        (many, given, learnt) = self._array(3, "<i8")
+        """Lengths, tokens and weights of the next examples, all of them fit for the row."""
+        many, given, learnt = self._array(3, "<i8").tolist()
         kinds = ((many, "<i8"), (many, "<i8"), (given, "<i4"), (learnt, "<i4"), (learnt, "<f4"))
-        return [self._array(int(count), kind) for count, kind in kinds]
+        given_S, learnt_S, *flat = (self._array(count, kind) for count, kind in kinds)
+        for ids in flat[:2]:
+            if len(ids) and (ids.min() < 0 or ids.max() >= self._size):
+                raise ValueError(
+                    f"{self._request['task']}: its ids go from {ids.min()} to {ids.max()}, and the "
+                    f"vocabulary from 0 to {self._size - 1}"
+                )
+        if self._row.kind == ENCODER:
+            check_in_place(given_S, learnt_S)
+        return [given_S, learnt_S, *flat]
 
     def _array(self, count: int, kind: str) -> np.ndarray:
         raw = self._process.stdout.read(count * np.dtype(kind).itemsize)
         if len(raw) < count * np.dtype(kind).itemsize:
-            self._errors.seek(0)
-            said = self._errors.read().decode("utf-8", "replace").strip().splitlines() or [ENDED]
-            raise ValueError(f"{self._request['task']}: {said[-1]}")
+            self._refuse()
         return np.frombuffer(raw, kind)
+
+    def _refuse(self) -> None:
+        """Says what the process said last."""
+        status = self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        self.close()
+        reason = said[-1][-LAST:] if said else f"the stream has ended, with status {status}"
+        raise ValueError(f"{self._request['task']}: {reason}")
+
+
+def _stop(process: subprocess.Popen, errors: IO[bytes]) -> None:
+    process.kill()
+    process.communicate()
+    errors.close()

@@ -24,6 +24,7 @@ from archlab.data.features import Adapter, features
 from archlab.data.objectives.table import OBJECTIVES, UL2
 from archlab.data.options import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
+from archlab.data.tokenizers import NUMBERS
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
@@ -192,10 +193,8 @@ def vocabulary(task: seqio.Task) -> Vocabulary:
       task: with a feature "targets".
 
     Returns:
-      One with the same ids, its sentinels where SeqIO's extra ids are.
-
-    Raises:
-      ValueError: a kind that is not known here.
+      One with the same ids, its sentinels where SeqIO's extra ids are; of a kind that is not known
+      here, their numbers only.
     """
     own = task.output_features[IDS].vocabulary
     if isinstance(own, Adapter):
@@ -204,10 +203,12 @@ def vocabulary(task: seqio.Task) -> Vocabulary:
         return Vocabulary(seqio_ids=own.extra_ids)
     if isinstance(own, seqio.SentencePieceVocabulary):
         return Vocabulary(own.sentencepiece_model_file, seqio_ids=own.extra_ids)
-    raise ValueError(
-        f"task {task.name!r} has a {type(own).__name__}; bytes, SentencePiece and "
-        "archlab.data.features.Adapter are known"
-    )
+    # An end or an unknown that it lacks stands above all its ids, sentinels too.
+    extra_ids = own.extra_ids if None not in (own.eos_id, own.unk_id) else 0
+    size = own.vocab_size - extra_ids
+    end = size if own.eos_id is None else own.eos_id
+    unknown = max(size, end + 1) if own.unk_id is None else own.unk_id
+    return Vocabulary(f"{NUMBERS}{size},{own.pad_id},{end},{unknown}", seqio_ids=extra_ids)
 
 
 def register_all(data: Data, vocabulary: Vocabulary) -> None:

@@ -4,6 +4,7 @@
   SentencePiece   FILE.model                           the same, as T5
   Hugging Face    tokenizer.json, BERT's vocab.txt,    as the file names them; those it does
                   GPT-2's encoder.json + vocab.bpe     not name come on top
+  numbers         ids:SIZE,PAD,END,UNKNOWN, no file    as said; ids whose text only others know
 
 Text never becomes a special id, even where it reads like one: "</s>" in a document is four letters.
 """
@@ -23,6 +24,7 @@ FIRST = 3  # after pad, end and unknown, of bytes and SentencePiece
 # What is looked for in a folder, in this order, and which file goes with which.
 USUAL = ("tokenizer.json", "spiece.model", "encoder.json", "vocab.json", "vocab.txt")
 BESIDE = {"encoder.json": "vocab.bpe", "vocab.json": "merges.txt"}
+NUMBERS = "ids:"  # what begins the name of a vocabulary of numbers
 KINDS = {".model": "SentencePiece model", ".json": "tokenizer.json", ".txt": "vocab.txt"}
 
 
@@ -73,6 +75,37 @@ class Bytes:
         return bytes(token - FIRST for token in ids).decode("utf-8", errors="replace")
 
 
+class Numbers:
+    """Ids that others made and only they can read; a `Tokenizer` that has no text for them.
+
+    Example:
+      >>> Numbers("ids:1000,0,1,1000").decode([17, 4])
+      '(17)(4)'
+
+    Args:
+      name: "ids:" and how many there are, then pad, end and unknown.
+    """
+
+    def __init__(self, name: str):
+        self.text, self.pad, self.end, self.unknown = map(
+            int, name.removeprefix(NUMBERS).split(",")
+        )
+        names = {self.pad: "<pad>", self.end: "<end>", self.unknown: "<unknown>"}
+        self.special = {token: said for token, said in names.items() if token < self.text}
+
+    def encode(self, text: str) -> list[int]:
+        """Args: text: that can be UTF-8. Raises: ValueError: it has no ids."""
+        raise ValueError(f"a vocabulary of {self.text} numbers has no ids for text")
+
+    def encode_all(self, texts: list[str]) -> list[np.ndarray]:
+        """Args: texts: that can be UTF-8. Raises: ValueError: they have no ids."""
+        return [np.asarray(self.encode(text), np.int32) for text in texts]
+
+    def decode(self, ids: list[int]) -> str:
+        """Args: ids: none special. Returns: the numbers."""
+        return "".join(f"({token})" for token in ids)
+
+
 def files(path: str) -> tuple[Path, ...]:
     """Finds what a vocabulary is read from.
 
@@ -80,7 +113,7 @@ def files(path: str) -> tuple[Path, ...]:
       path: of a file, or of a folder that holds one under its usual name; "" for bytes.
 
     Returns:
-      The files, the one that tells the kind first; none for bytes.
+      The files, the one that tells the kind first; none for bytes. For numbers, their name.
 
     Raises:
       ValueError: there is none, or it is of no kind that is known.
@@ -88,6 +121,8 @@ def files(path: str) -> tuple[Path, ...]:
     if not path:
         return ()
     file = Path(path)
+    if path.startswith(NUMBERS):
+        return (file,)
     if file.is_dir():
         here = [file / name for name in USUAL if (file / name).is_file()]
         if not here:
@@ -110,13 +145,15 @@ def read(found: tuple[Path, ...]) -> tuple[Tokenizer, str]:
       found: from `files`.
 
     Returns:
-      It, and a digest of what was read; "" for bytes.
+      It, and a digest of what was read; "" for bytes and numbers.
 
     Raises:
       ValueError: it is not what its name says, or archlab cannot use it.
     """
     if not found:
         return Bytes(), ""
+    if str(found[0]).startswith(NUMBERS):
+        return Numbers(str(found[0])), ""
     raw = [file.read_bytes() for file in found]
     is_pieces = found[0].suffix == ".model"
     tokenizer = Pieces(found[0], *raw) if is_pieces else HuggingFace(found[0], *raw)

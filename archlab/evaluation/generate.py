@@ -24,6 +24,10 @@ def _up(length: int) -> int:
     return -(-length // BLOCK) * BLOCK
 
 
+def _only(value: int) -> np.ndarray:
+    return np.full((1, 1), value, np.int32)
+
+
 def prompted(prompt: list[int], length: int) -> Stream:
     """Lays a prompt out as one segment of one row.
 
@@ -87,14 +91,16 @@ def empty(model: Transformer, memory: int, source: int) -> Cache:
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
 def _read(model, weights, stream, memory_BMD, edges, cache, offset):
-    return model.apply(
-        {"params": weights}, stream, memory_BMD, edges, cache, offset, method=model.decode
-    )
+    with jax.default_matmul_precision(model.precision):
+        return model.apply(
+            {"params": weights}, stream, memory_BMD, edges, cache, offset, method=model.decode
+        )
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(model, weights, stream):
-    return model.apply({"params": weights}, stream, method=model.encode)
+    with jax.default_matmul_precision(model.precision):
+        return model.apply({"params": weights}, stream, method=model.encode)
 
 
 def choose(logits_V: jax.Array, temperature: float, key: jax.Array, allowed: int) -> int:
@@ -184,14 +190,9 @@ def generate(
         position = read + len(found) - 1
         memory_BMD = None
         stream = Stream(
-            *(
-                np.full((1, 1), value, np.int32)
-                for value in (
-                    token,
-                    position,
-                    0,
-                    position + 1 if kind == "encoder_decoder" else read,
-                    position + 1,
-                )
-            )
+            tokens_BL=_only(token),
+            position_BL=_only(position),
+            start_BL=_only(0),
+            split_BL=_only(read),
+            end_BL=_only(position + 1),
         )

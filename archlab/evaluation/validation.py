@@ -30,7 +30,7 @@ def validate(
       rows: of the validation text.
       put: moves a batch to the devices.
       number: how many rows; rounded up to whole batches.
-      at_once: rows of a batch.
+      at_once: rows of a batch, those that `score` was compiled for.
 
     Returns:
       "loss" and "loss_by_objective", nats per loss token.

@@ -85,8 +85,11 @@ class Layer(nn.Module):
             "place": self.place,
         }
 
-    def weight(self, name: str, fan_in: str = "") -> jax.Array:
-        """Declares a weight, in the words of the alphabet.
+    def stored(self, name: str, fan_in: str = "") -> jax.Array:
+        """Declares a weight, in the words of the alphabet, and gives it as it is stored.
+
+        It is for tables that are looked up. A row that is looked up a thousand times has a thousand
+        gradients, and they are summed in the dtype that the table was looked up in.
 
         Example:
           self.weight("query_DHK", fan_in="D")    # embed × heads × kv, deviation embed ** -0.5
@@ -97,7 +100,7 @@ class Layer(nn.Module):
             of the first values. None of them means a scale, which begins at 1.
 
         Returns:
-          The weight in the dtype of the computation.
+          The weight, float32.
 
         Source: LeCun et al. 1998, section 4.6, for the deviation.
         """
@@ -107,7 +110,19 @@ class Layer(nn.Module):
             first = nn.initializers.normal(extent**-0.5)
         else:
             first = nn.initializers.ones
-        return self.param(name, first, shape, jnp.float32).astype(self.dtype)
+        return self.param(name, first, shape, jnp.float32)
+
+    def weight(self, name: str, fan_in: str = "") -> jax.Array:
+        """Declares a weight that activations are multiplied with.
+
+        Args:
+          name: see `stored`.
+          fan_in: see `stored`.
+
+        Returns:
+          The weight in the dtype of the computation.
+        """
+        return self.stored(name, fan_in).astype(self.dtype)
 
 
 class Norm(Layer):
@@ -118,7 +133,7 @@ class Norm(Layer):
 
     @nn.compact
     def __call__(self, x_BLD: jax.Array) -> jax.Array:
-        """Args: x_BLD: any scale. Returns: the same dtype; computed in float32."""
+        """Args: x_BLD: any scale. Returns: in `dtype`; the mean is taken in float32."""
         wide_BLD = x_BLD.astype(jnp.float32)
         square_BL = jnp.mean(wide_BLD**2, axis=-1)
         wide_BLD *= jax.lax.rsqrt(square_BL + EPSILON)[..., None]
@@ -194,7 +209,7 @@ class Mlp(Layer):
     def __call__(self, x_BLD: jax.Array) -> jax.Array:
         """Args: x_BLD: normalised. Returns: what is added to the stream."""
         hidden_BLF = jnp.einsum("BLD,DF->BLF", x_BLD, self.weight("up_DF", fan_in="D"))
-        if self.architecture.activation == "relu":
+        if not self.architecture.is_gated:
             hidden_BLF = jax.nn.relu(hidden_BLF)
         else:
             gate_BLF = jnp.einsum("BLD,DF->BLF", x_BLD, self.weight("gate_DF", fan_in="D"))
@@ -213,16 +228,17 @@ class Embedding(Layer):
 
     def setup(self):
         """Declares the table."""
-        self.table_VD = self.weight("table_VD", fan_in="D")
+        self.table_VD = self.stored("table_VD", fan_in="D")
 
     def read(self, tokens_BL: jax.Array) -> jax.Array:
         """Args: tokens_BL: int32 ids below vocab. Returns: x_BLD, of deviation 1 at first."""
         x_BLD = jnp.take(self.table_VD, tokens_BL, axis=0) * self.size.embed**0.5
-        return self.place("x_BLD", x_BLD)
+        return self.place("x_BLD", x_BLD.astype(self.dtype))
 
     def score(self, x_BLD: jax.Array) -> jax.Array:
         """Args: x_BLD: normalised. Returns: logits_BLV, float32."""
-        return jnp.einsum("BLD,VD->BLV", x_BLD, self.table_VD, preferred_element_type=jnp.float32)
+        table_VD = self.table_VD.astype(self.dtype)
+        return jnp.einsum("BLD,VD->BLV", x_BLD, table_VD, preferred_element_type=jnp.float32)
 
 
 class Head(Layer):

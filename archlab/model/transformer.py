@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from archlab import batch as rows
+from archlab import mesh
 from archlab.architecture import Architecture
 from archlab.batch import Batch, Stream
 from archlab.model import layers, position, visibility
@@ -20,6 +21,7 @@ from archlab.model.layers import Kept, Sight
 from archlab.size import Size
 
 REMAT = {
+    "none": None,
     "minimal": jax.checkpoint_policies.checkpoint_dots_with_no_batch_dims,
     "full": jax.checkpoint_policies.nothing_saveable,
 }
@@ -120,9 +122,9 @@ class Stack(layers.Layer):
         """
         memory = x_BLD.shape[1] if cache is None else cache.own[0].shape[2]
         sight = self._sight(stream, memory, offset)
-        block = Block
-        if self.remat != "none":
-            block = nn.remat(Block, policy=REMAT[self.remat], prevent_cse=False)
+        block, policy = Block, REMAT[self.remat]
+        if policy is not None:
+            block = nn.remat(Block, policy=policy, prevent_cse=False)
         x_BLD, cache = nn.scan(
             block,
             variable_axes={"params": 0},
@@ -142,7 +144,7 @@ class Stack(layers.Layer):
             distance_LM = jnp.arange(memory) - here_L[:, None]
             can_look_ahead = self.visibility in visibility.AHEAD
             bucket_LM = position.bucket(distance_LM, self.size.buckets, can_look_ahead)
-            bias_HLM = jnp.moveaxis(self.weight("bias_RH", fan_in="D")[bucket_LM], -1, 0)
+            bias_HLM = jnp.moveaxis(self.stored("bias_RH", fan_in="D")[bucket_LM], -1, 0)
         is_turned = self.architecture.position == "rope"
         return Sight(stream.position_BL if is_turned else None, start_BL, end_BL, bias_HLM, offset)
 
@@ -163,10 +165,16 @@ class Transformer(layers.Layer):
     remat: str = "none"
     unroll: bool = False
 
+    @property
+    def precision(self) -> str:
+        """How exactly products are to be computed, for `jax.default_matmul_precision`.
+
+        Accelerators multiply float32 in fewer bits unless they are told not to.
+        """
+        return "highest" if self.dtype == jnp.float32 else "default"
+
     def setup(self):
         """Declares the stacks that the architecture names."""
-        if self.remat not in ("none", *REMAT):
-            raise ValueError(f"remat={self.remat!r} is not one of none, {', '.join(REMAT)}")
         stack = {**self.parts, "remat": self.remat, "unroll": self.unroll}
         crosses = len(self.architecture.stacks) == 2
         self.embedding = layers.Embedding(**self.parts)
@@ -263,7 +271,4 @@ def parameters(size: Size, architecture: Architecture) -> dict[str, int]:
         model.init, jax.random.key(0), rows.abstract(architecture.kind, 1, 1, 1)
     )
     leaves = jax.tree_util.tree_flatten_with_path(shapes["params"])[0]
-    return {
-        jax.tree_util.keystr(keys, simple=True, separator="/"): math.prod(leaf.shape)
-        for keys, leaf in leaves
-    }
+    return {mesh.path(keys): math.prod(leaf.shape) for keys, leaf in leaves}

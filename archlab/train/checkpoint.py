@@ -2,17 +2,28 @@
 
 Orbax writes and commits them; a checkpoint that was being written when the run was killed does not
 count. Orbax does not notice a flipped bit in a stored array, so a sum over the bits of each array
-is kept beside the state and compared when it is read.
+is kept beside them, with the position and its own digest, and all are compared when they are read.
 """
 
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from archlab import mesh
+from archlab.train.meter import Meter, restored
 from archlab.train.step import State
+
+LONGEST = 150  # characters of what another package said that are passed on
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+STATUSES = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED")  # of XLA and TensorStore
 
 
 def bit_sums(tree: mesh.Tree) -> dict[str, jax.Array]:
@@ -40,23 +51,84 @@ def bit_sums(tree: mesh.Tree) -> dict[str, jax.Array]:
     }
 
 
-def _plain(state: State) -> dict:
-    return {"weights": state.weights, "moments": state.moments, "step": state.step}
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Args:
+      total_step: steps taken in all stages, which is what its checkpoint is called.
+      stage: number of the stage, from 0.
+      step: steps taken in it.
+      meter: what the run has learnt and cost.
+      bit_sums: of the arrays that stand beside it, by path.
+    """
+
+    total_step: int
+    stage: int
+    step: int
+    meter: Meter
+    bit_sums: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict:
+        """What a checkpoint keeps.
+
+        Returns:
+          JSON-able, with a digest of itself; `restored` reads it.
+        """
+        fields = {**vars(self), "meter": self.meter.as_dict()}
+        return {**fields, "sha256": _digest(fields)}
+
+    @classmethod
+    def restored(cls, kept: dict) -> "Position":
+        """Reads a position from a checkpoint.
+
+        Args:
+          kept: from `as_dict`.
+
+        Returns:
+          The position.
+
+        Raises:
+          ValueError: it is not what was saved.
+        """
+        fields = dict(kept)
+        if fields.pop("sha256", None) != _digest(fields):
+            raise ValueError("its position is not what was saved")
+        return cls(**{**fields, "meter": restored(fields["meter"])})
+
+
+def _digest(fields: dict) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+class _Latest:
+    """Says which checkpoints stay: the latest, but for those that a run went back behind."""
+
+    def __init__(self, keep: int | None):
+        self.keep, self.void = keep, set()
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        latest = sorted(set(steps) - self.void)[-self.keep :]
+        return [step in latest for step in steps]
 
 
 class Checkpoints:
     """The checkpoints of one run, by the number of steps taken in all stages.
 
     Args:
-      folder: where they are; made if it is not there.
-      keep: how many of the latest stay.
+      folder: where they are.
+      keep: how many of the latest stay, for the process that has claimed the run, which makes the
+        folder and clears away what was never finished. None only reads.
+      flag: of the command that reads, which names the checkpoint; for what errors offer.
     """
 
-    def __init__(self, folder: Path, keep: int):
-        self.folder = folder
+    def __init__(self, folder: Path, keep: int | None = None, flag: str = "--resume-from"):
+        self.folder, self._flag = folder, flag
         self._sums = jax.jit(bit_sums)
+        self._latest, is_ours = _Latest(keep), keep is not None
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=True
+            create=is_ours, cleanup_tmp_directories=is_ours, preservation_policy=self._latest
         )
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
@@ -64,40 +136,55 @@ class Checkpoints:
         """The committed checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, total_step: int, state: State, position: dict) -> None:
+    def save(self, state: State, position: Position) -> None:
         """Copies the state off the devices and writes it in the background.
 
         Args:
-          total_step: steps taken in all stages.
           state: to be kept.
-          position: where it stands, JSON-able; given back by `restore`.
+          position: where it stands.
         """
-        sums = {name: int(value) for name, value in jax.device_get(self._sums(state)).items()}
+        arrays = {"weights": state.weights, "moments": state.moments}
+        sums, step = jax.device_get((self._sums(arrays), state.step))
+        assert step == position.step, f"the state is at step {step}, not at {position.step}"
+        position = dataclasses.replace(
+            position, bit_sums={name: int(value) for name, value in sums.items()}
+        )
+        if position.total_step in self._latest.void:
+            self._latest.void.remove(position.total_step)
+            self._manager.delete(position.total_step)
         self._manager.save(
-            total_step,
+            position.total_step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(_plain(state)),
-                position=ocp.args.JsonSave({**position, "bit_sums": sums}),
+                position=ocp.args.JsonSave(position.as_dict()),
+                **{name: ocp.args.StandardSave(tree) for name, tree in arrays.items()},
             ),
+            force=True,  # or Orbax saves nothing while there are later ones
         )
 
-    def position(self, total_step: int) -> dict:
+    def position(self, total_step: int) -> Position:
         """Reads where a checkpoint stands, without its arrays.
 
         Args:
           total_step: one of `steps()`.
 
         Returns:
-          What `save` was given.
+          The position.
 
         Raises:
-          ValueError: there is no such checkpoint, or it cannot be read; an earlier one is offered.
+          ValueError: there is no such checkpoint, or it is damaged; an earlier one is offered.
         """
         if total_step not in self.steps():
             raise ValueError(
                 f"{self.folder} holds no checkpoint {total_step}; it holds {self.steps()}"
             )
-        return self._read(total_step, position=ocp.args.JsonRestore()).position
+        with self._reading(total_step):
+            kept = self._manager.restore(
+                total_step, args=ocp.args.Composite(position=ocp.args.JsonRestore())
+            )
+            position = Position.restored(kept.position)
+            if position.total_step != total_step:
+                raise ValueError(f"its position is that of checkpoint {position.total_step}")
+            return position
 
     def restore(self, total_step: int, shapes: State) -> State:
         """Reads a state, and checks every array of it.
@@ -113,42 +200,104 @@ class Checkpoints:
           ValueError: the checkpoint cannot be read, or an array is not what was saved; it names
             the array and offers the checkpoint before.
         """
-        sums = self.position(total_step)["bit_sums"]
-        found = self._read(total_step, state=ocp.args.StandardRestore(_plain(shapes))).state
-        state = State(found["weights"], found["moments"], found["step"])
-        for name, value in jax.device_get(self._sums(state)).items():
-            if int(value) != sums.get(name):
-                raise ValueError(self._damaged(total_step, f"{name} is not what was saved"))
-        return state
+        position = self.position(total_step)
+        found = self._arrays(position, weights=shapes.weights, moments=shapes.moments)
+        step = jax.device_put(np.int32(position.step), shapes.step.sharding)
+        return State(found["weights"], found["moments"], step)
 
-    def drop_after(self, total_step: int) -> None:
-        """Deletes the checkpoints after one, when a run goes back to it.
+    def weights(self, total_step: int, shapes: dict) -> dict:
+        """Reads weights alone, and checks every array of them.
+
+        Args:
+          total_step: one of `steps()`.
+          shapes: of the weights, with shardings.
+
+        Returns:
+          The weights, bit for bit as they were saved.
+
+        Raises:
+          ValueError: as `restore`.
+        """
+        return self._arrays(self.position(total_step), weights=shapes)["weights"]
+
+    def go_back(self, total_step: int) -> None:
+        """Makes the checkpoints after one void.
+
+        They are deleted once another was saved, so that a wrong turn can be taken back until then.
 
         Args:
           total_step: the one that is gone back to.
         """
-        for later in self.steps():
-            if later > total_step:
-                self._manager.delete(later)
+        self._latest.void = {step for step in self.steps() if step > total_step}
 
     def close(self) -> None:
         """Waits for what is being written."""
         self._manager.wait_until_finished()
         self._manager.close()
 
-    def _read(self, total_step: int, **args):
+    def _arrays(self, position: Position, **shapes) -> dict:
+        args = {name: ocp.args.StandardRestore(tree) for name, tree in shapes.items()}
+        with self._reading(position.total_step), _patient():
+            found = dict(
+                self._manager.restore(position.total_step, args=ocp.args.Composite(**args)).items()
+            )
+            for name, value in jax.device_get(self._sums(found)).items():
+                if int(value) != position.bit_sums.get(name):
+                    raise ValueError(f"{name} is not what was saved")
+        return found
+
+    @contextlib.contextmanager
+    def _reading(self, total_step: int):
         try:
-            return self._manager.restore(total_step, args=ocp.args.Composite(**args))
+            yield
         except Exception as error:
             # Orbax, TensorStore, JSON and the file system each fail in their own way.
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(self._damaged(total_step, first)) from error
+            if _is_of_the_machine(error):
+                raise
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if len(why) > LONGEST:
+                why = f"{why[:LONGEST].rstrip()}…"
+            raise ValueError(
+                f"checkpoint {self.folder / str(total_step)} is damaged: {why}; "
+                f"{self._offer(total_step)}"
+            ) from error
 
-    def _damaged(self, total_step: int, why: str) -> str:
+    def _offer(self, total_step: int) -> str:
         before = [step for step in self.steps() if step < total_step]
-        offer = (
-            f"--resume-from {before[-1]} goes back to the one before"
-            if before
-            else ("there is none before it; begin again in another directory with --out")
-        )
-        return f"checkpoint {self.folder / str(total_step)} is damaged: {why}; {offer}"
+        if before:
+            return f"{self._flag} {before[-1]} goes back to the one before"
+        return "there is none before it; begin again in another directory with --out"
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Whether reading failed for want of memory, room or permission: nothing is damaged then."""
+    if isinstance(error, OSError):
+        return not isinstance(error, MISSING)
+    return isinstance(error, MemoryError) or any(word in str(error) for word in STATUSES)
+
+
+class _Finishing(asyncio.SelectorEventLoop):
+    """A loop that ends what it began before it closes."""
+
+    def close(self) -> None:
+        left = [] if self.is_closed() else asyncio.all_tasks(self)
+        if left:
+            self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        super().close()
+
+
+class _Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return _Finishing()
+
+
+@contextlib.contextmanager
+def _patient():
+    # Orbax reads all arrays at once, and when one fails it closes the loop on the others, which
+    # then complain on standard error, one traceback each.
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(_Policy())
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(before)

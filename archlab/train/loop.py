@@ -15,6 +15,19 @@ from archlab.train.meter import Meter
 from archlab.train.step import Outcome, State
 
 
+class Clock:
+    """The wall clock of a process that trains: one for all stages, from the first step on."""
+
+    def __init__(self):
+        self._since: float | None = None
+
+    def lap(self) -> float:
+        """Seconds since it was last asked; 0 the first time."""
+        now = time.monotonic()
+        since, self._since = now if self._since is None else self._since, now
+        return now - since
+
+
 @dataclasses.dataclass(frozen=True)
 class Every:
     """Steps of a stage between two of a kind; the last is always due.
@@ -60,6 +73,7 @@ def train(
     done: int,
     work: Work,
     meter: Meter,
+    clock: Clock,
     every: Every,
     record: Callable[[int], None],
     evaluate: Callable[[int, State], None],
@@ -75,6 +89,7 @@ def train(
       done: steps of the stage that the state has taken.
       work: the stage.
       meter: takes in each step.
+      clock: of the run; what it has counted since the stage before goes to the ledger.
       every: when something is due.
       record: writes the meter down, given the step.
       evaluate: scores the state, given the step.
@@ -86,19 +101,21 @@ def train(
     Raises:
       ValueError: the loss or the gradient is not a number; no such state is saved.
     """
-    clock, waited, pending = time.monotonic(), work.waited(), None
+    meter.ledger.seconds += clock.lap()
+    waited, pending = work.waited(), None
 
     def take(number: int, outcome: Outcome, batch: Batch) -> None:
-        nonlocal clock, waited
+        nonlocal waited
         outcome = jax.device_get(outcome)
         meter.add(outcome, work.names, batch, work.flops, work.tokens)
-        now, waited_now = time.monotonic(), work.waited()
-        meter.took(now - clock, waited_now - waited)
-        clock, waited = now, waited_now
+        waited_now = work.waited()
+        meter.took(clock.lap(), waited_now - waited)
+        waited = waited_now
         if not meter.is_finite:
             raise ValueError(
                 f"the loss or its gradient is not a number at step {number}; nothing of it was "
-                "saved. A lower Schedule.peak, a longer warmup or Optimizer.clip=1.0 may help"
+                "saved. A lower Schedule.peak, a longer Schedule.warmup or Optimizer.clip=1.0 may "
+                "help, in another directory with --out"
             )
 
     for number in range(done + 1, work.steps + 1):
@@ -117,12 +134,10 @@ def train(
                 record(number)
             if due[1]:
                 evaluate(number, state)
+            meter.ledger.seconds += clock.lap()
             if due[2]:
-                meter.ledger.seconds += time.monotonic() - clock
-                clock = time.monotonic()
                 save(number, state)
-            meter.ledger.seconds += time.monotonic() - clock
-            clock = time.monotonic()
+                meter.ledger.seconds += clock.lap()
     return state
 
 

@@ -93,6 +93,7 @@ class Meter:
       tokens: seen by this process since the last record.
       seconds: spent on them by this process.
       waited: how many of the seconds were spent waiting for data.
+      validated: the last validation loss, nats per loss token; NaN before the first.
     """
 
     ledger: Ledger
@@ -102,6 +103,7 @@ class Meter:
     tokens: int = 0
     seconds: float = 0.0
     waited: float = 0.0
+    validated: float = math.nan
 
     def add(
         self, outcome: Outcome, names: list[str], batch: Batch, flops: Flops, tokens: int
@@ -137,7 +139,7 @@ class Meter:
 
     @property
     def is_finite(self) -> bool:
-        """Whether every number so far is one."""
+        """Whether the losses since the last record, and the last gradient, are numbers."""
         return all(map(math.isfinite, [*self.losses.nats.values(), self.gradient_norm]))
 
     def read(self) -> dict:

@@ -6,7 +6,7 @@ import math
 import jax
 import optax
 
-from archlab import mesh
+from archlab import axes, mesh
 from archlab.refusal import Refusal
 from archlab.spelling import not_one_of
 from archlab.stages import Schedule
@@ -33,7 +33,7 @@ class Optimizer:
 
     Source: Loshchilov & Hutter 2019 (AdamW); Shazeer & Stern 2018 (Adafactor) with T5's settings:
       no momentum, decay exponent 0.8, update clipping at 1, steps relative to the weights' own
-      root mean square.
+      root mean square, and heads × kv as one dimension.
     """
 
     name: str = "adamw"
@@ -69,7 +69,7 @@ class Optimizer:
             first = optax.scale_by_adam(self.b1, self.b2, self.epsilon)
         else:
             single = optax.chain(
-                optax.scale_by_factored_rms(),
+                _joined(optax.scale_by_factored_rms()),
                 optax.clip_by_block_rms(1.0),
                 optax.scale_by_param_block_rms(),
             )
@@ -85,6 +85,23 @@ def _each(transform: optax.GradientTransformation) -> optax.GradientTransformati
     return optax.GradientTransformation(
         jax.vmap(transform.init), jax.vmap(lambda *args: transform.update(*args))
     )
+
+
+def _joined(transform: optax.GradientTransformation) -> optax.GradientTransformation:
+    # Of an array's dimensions optax factors the two largest, if both are at least 128, which the
+    # width of a head seldom is. T5 has heads × width as one dimension; so has the array here.
+    def join(keys, leaf):
+        at = axes.letters(mesh.path(keys).split("/")[-1]).find("K")
+        return leaf if at < 0 else leaf.reshape(*leaf.shape[: at - 1], -1, *leaf.shape[at + 1 :])
+
+    def joined(tree):
+        return jax.tree_util.tree_map_with_path(join, tree)
+
+    def update(slope, state, weights):
+        way, state = transform.update(joined(slope), state, joined(weights))
+        return jax.tree.map(lambda leaf, like: leaf.reshape(like.shape), way, slope), state
+
+    return optax.GradientTransformation(lambda weights: transform.init(joined(weights)), update)
 
 
 def _labels(weights):

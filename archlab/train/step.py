@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -128,21 +129,22 @@ def first(
 def anew(state: State, optimizer: Optimizer, keep_moments: bool) -> State:
     """Turns the last state of a stage into the first of the next.
 
+    Nothing is copied, since there may be no room for it: the next stage takes the arrays over.
+
     Args:
-      state: at the end of a stage.
+      state: at the end of a stage; used up.
       optimizer: the run's.
       keep_moments: whether its moments are carried over.
 
     Returns:
       Step 0, on the same devices.
     """
-    placed = jax.tree.map(lambda leaf: leaf.sharding, state)
-
-    def begin(state: State) -> State:
-        moments = state.moments if keep_moments else optimizer.transform().init(state.weights)
-        return State(state.weights, moments, jnp.zeros_like(state.step))
-
-    return jax.jit(begin, out_shardings=placed)(state)
+    moments = state.moments
+    if not keep_moments:
+        placed = jax.tree.map(lambda leaf: leaf.sharding, moments)
+        jax.tree.map(lambda leaf: leaf.delete(), moments)
+        moments = jax.jit(optimizer.transform().init, out_shardings=placed)(state.weights)
+    return State(state.weights, moments, jax.device_put(np.int32(0), state.step.sharding))
 
 
 def microbatch(batch: Batch, accumulate: int) -> Batch:

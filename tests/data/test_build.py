@@ -110,20 +110,28 @@ def test_workers_write_the_same_bytes_and_what_they_say_is_heard(tmp_path, monke
         assert sum(one.documents for one in last.values()) == 40
         caches[workers] = content(tmp_path / f"cache{workers}")
         seqio.TaskRegistry.reset()
-    assert caches[1] == caches[2] and len(caches[1]) > 10
+    assert caches[1] == caches[2] and len(caches[1]) == 2 * 2 + 5 + 1
 
 
-def test_a_worker_that_fails_is_heard(tmp_path, monkeypatch, capsys):
-    (tmp_path / "bad.py").write_text(
-        "import sys\nif sys.argv[-1] == '1':\n    raise KeyError('worker')\n"
-    )
-    settings = {"workers": 2, "modules": [str(tmp_path / "bad.py")], "options": [], "runner": ""}
+@pytest.mark.parametrize("status", [build.WRONG, 3])
+def test_a_worker_that_fails_is_heard(tmp_path, monkeypatch, capsys, status):
+    report = reports.Report("folder-train", 1, 5, 0.1).line()
+    path = tmp_path / "python"
+    path.write_text(f"#!/bin/sh\necho '{report}'\necho it is wrong\nexit {status}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(path))
+    settings = {"workers": 2, "options": [], "runner": "", "every": 0}
     folder = written(tmp_path / "text", 5)
-    status, out, recipe = said(
-        tmp_path, monkeypatch, capsys, "folder_causal_lm", folder, **settings
-    )
-    assert (status, recipe) == (build.WRONG, None)
-    assert "bad.py: KeyError: 'worker'" in out and out.count("\n") == 1
+    how = (tmp_path, monkeypatch, capsys, "folder_causal_lm", folder)
+    if status != build.WRONG:
+        with pytest.raises(RuntimeError, match="worker 0 ended with status 3: it is wrong"):
+            said(*how, **settings)
+        return
+    found, out, recipe = said(*how, **settings)
+    assert (found, recipe) == (build.WRONG, None)
+    *told, last = out.splitlines()
+    assert last == "it is wrong"
+    assert [reports.read(line).documents for line in told] == [1, 2]  # of both together
 
 
 def test_what_the_user_can_put_right_is_one_line(tmp_path, monkeypatch, capsys):

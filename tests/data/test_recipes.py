@@ -33,6 +33,12 @@ def program(folder, text, status):
     return str(path)
 
 
+@pytest.fixture(autouse=True)
+def requests_are_here(monkeypatch, tmp_path_factory):
+    """Others write requests too, and this machine's place for them is everybody's."""
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path_factory.mktemp("requests")))
+
+
 def requests():
     return {name for name in os.listdir(module.tempfile.gettempdir()) if name.endswith(".json")}
 

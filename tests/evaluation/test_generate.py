@@ -91,6 +91,21 @@ def test_the_same_seed_says_the_same():
     assert say[0] == say[1] != say[2]
 
 
+@pytest.mark.parametrize("dtype, said", [(jnp.float32, "HIGHEST"), (jnp.bfloat16, "DEFAULT")])
+def test_products_are_as_exact_as_in_training(dtype, said):
+    model, weights = made("encoder_decoder")
+    model = model.clone(dtype=dtype)
+    stream, edges = prompted([5], 4), (np.zeros((1, 4), np.int32),) * 2
+    memory_BMD = jnp.zeros((1, 4, SIZE.embed), dtype)
+    cache = generating.empty(model, 4, 4)
+    for lowered in (
+        generating._encode.lower(model, weights, encoded([5], 4)),
+        generating._read.lower(model, weights, stream, memory_BMD, edges, cache, 0),
+    ):
+        products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
+        assert len(products) > 5 and all(said in line for line in products)
+
+
 def test_a_decoder_may_begin_from_nothing():
     model, weights = made("causal_decoder")
     assert len(generate(model, weights, [], 3, -1, SIZE.vocab)) == 3
@@ -103,6 +118,7 @@ def test_a_decoder_may_begin_from_nothing():
         ("encoder_decoder", [], {}, "the prompt is empty; an encoder-decoder needs something"),
         ("causal_decoder", [5], {"tokens": 0}, "tokens=0.*at least 1"),
         ("causal_decoder", [5], {"temperature": -1.0}, "temperature=-1.0"),
+        ("causal_decoder", [5], {"temperature": float("nan")}, "temperature=nan"),
     ],
 )
 def test_what_cannot_be_continued_is_refused(name, prompt, settings, said):

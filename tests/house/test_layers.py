@@ -29,8 +29,8 @@ LAYERS = """
    data/objectives/masks data/objectives/objective
 4  settings data/readers evaluation/generate report/page train/step data/objectives/denoising
    data/objectives/infilling data/objectives/language data/objectives/masking
-5  config train/checkpoint train/meter data/objectives/table
-6  data/recipes data/tasks train/loop
+5  config train/meter data/objectives/table
+6  data/recipes data/tasks train/checkpoint train/loop
 7  cache data/documents data/roads data/streamed
 8  data/jobs data/pipeline
 9  program data/beam data/feed evaluation/validation show/sample

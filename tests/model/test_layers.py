@@ -82,6 +82,21 @@ def test_what_is_read_off_the_table_has_deviation_one_and_so_have_the_logits():
     np.testing.assert_allclose(logits.std(), 1.0, rtol=0.15)
 
 
+def test_a_row_that_is_looked_up_often_has_all_of_its_gradient():
+    """In bfloat16, 256 + 1 is 256: a sum of ones taken in it would stop there."""
+    module = layers.Embedding(**parts(), dtype=jnp.bfloat16)
+    tokens = jnp.full((3, 400), 35).at[0, 0].set(36)
+    weights = module.init(jax.random.key(0), tokens, method=module.read)
+
+    def total(weights):
+        return module.apply(weights, tokens, method=module.read).astype(jnp.float32).sum()
+
+    slope_VD = jax.grad(total)(weights)["params"]["table_VD"]
+    expected = np.zeros((40, 64))
+    expected[35], expected[36] = 1199 * 8, 8  # the root of embed
+    np.testing.assert_array_equal(slope_VD, expected)
+
+
 def test_weights_are_float32_and_the_computation_is_what_was_asked_for():
     module = layers.Mlp(**parts(), dtype=jnp.bfloat16)
     x = sample(1, 2, 64).astype(jnp.bfloat16)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from archlab.model import position
+from archlab.size import MOST_BUCKETS
 
 # First distance of each bucket, 32 buckets, as published T5 checkpoints were trained with.
 CAUSAL = [*range(16), 16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113]
@@ -21,6 +22,21 @@ def test_buckets_are_the_published_ones(ahead):
     distance_LM = jnp.arange(-400, 401)[None]
     found = position.bucket(distance_LM, 32, ahead)[0].tolist()
     assert found == [published(distance, ahead) for distance in range(-400, 401)]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("buckets", [4, 8, 64, 128, MOST_BUCKETS])
+def test_farther_is_never_a_lower_bucket_and_all_of_them_are_there(buckets, ahead):
+    near = np.asarray(position.bucket(-jnp.arange(4000)[None], buckets, ahead))[0]
+    sides = 2 if ahead else 1
+    assert near[0] == 0 and near[-1] == buckets // sides - 1
+    assert (np.diff(near) >= 0).all()
+    exact = buckets // sides // 2
+    assert near[:exact].tolist() == list(range(exact))
+
+
+def test_no_more_buckets_are_allowed_than_there_are_distances_for():
+    assert MOST_BUCKETS + 4 == 2 * position.LONGEST
 
 
 def test_rotation_is_multiplication_by_a_complex_number():

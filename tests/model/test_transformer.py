@@ -8,6 +8,7 @@ import pytest
 from archlab.architecture import VISIBILITY, Architecture
 from archlab.model.transformer import Transformer, parameters
 from archlab.size import Size
+from archlab.train import loss
 from tests import drawn
 
 SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2)
@@ -221,12 +222,43 @@ def test_bfloat16_is_near_float32():
     assert 0 < np.abs(exact - rough).max() < 0.15
 
 
+def test_gradients_of_tables_are_near_in_bfloat16_though_one_row_is_most_of_the_text():
+    """Summed in bfloat16, they were wrong by 12 % (table), 25 % (that row) and 15 % (biases)."""
+    architecture = Architecture("encoder_decoder", "relative")
+    batch = drawn.batch(architecture.kind, 8, 256, 256, SIZE.vocab)
+    is_often = np.random.default_rng(0).random(batch.target_BL.shape) < 0.7
+
+    def often(stream):
+        return dataclasses.replace(stream, tokens_BL=np.where(is_often, 35, stream.tokens_BL))
+
+    batch = dataclasses.replace(batch, encoder=often(batch.encoder), decoder=often(batch.decoder))
+    exact = Transformer(SIZE, architecture)
+    weights = jax.jit(exact.init)(jax.random.key(0), batch)["params"]
+
+    def slope(model):
+        def mean(weights):
+            logits_BLV = model.apply({"params": weights}, batch)
+            sums = loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, 1e-4)
+            return jnp.sum(sums.loss_B) / jnp.sum(batch.weight_BL)
+
+        return jax.device_get(jax.jit(jax.grad(mean))(weights))
+
+    def error(one, other):
+        return np.linalg.norm(one - other) / np.linalg.norm(one)
+
+    one, other = slope(exact), slope(exact.clone(dtype=jnp.bfloat16))
+    tables = [grown["embedding"]["table_VD"] for grown in (one, other)]
+    assert error(*tables) < 0.03 and error(tables[0][35], tables[1][35]) < 0.05
+    for stack in architecture.stacks:
+        assert error(*(grown[stack]["bias_RH"] for grown in (one, other))) < 0.03
+
+
 def test_t5_1_1_xxl_has_its_published_number_of_parameters():
     xxl = Size(layers=24, embed=4096, mlp=10240, heads=64, kv=64, vocab=32128)
     architecture = Architecture("encoder_decoder", "relative", "geglu", tied=False)
     assert sum(parameters(xxl, architecture).values()) == 11_135_332_352
 
 
-def test_an_unknown_remat_is_refused():
-    with pytest.raises(ValueError, match="remat='some' is not one of none, minimal, full"):
-        made("encoder", remat="some")
+def test_float32_is_multiplied_as_float32_on_any_machine():
+    assert made("encoder")[0].precision == "highest"
+    assert made("encoder", dtype=jnp.bfloat16)[0].precision == "default"

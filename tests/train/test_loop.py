@@ -36,6 +36,7 @@ def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY):
             done,
             work,
             meter,
+            loop.Clock(),
             every,
             record=lambda number: told.append(("record", number, meter.ledger.tokens)),
             evaluate=lambda number, state: told.append(("evaluate", number, state)),
@@ -77,8 +78,43 @@ def test_never_evaluating_still_evaluates_at_the_end():
     assert [kind for kind, _, _ in told] == ["record", "evaluate", "save"]
 
 
+class Ticking:
+    """A clock that is a second further each time something happens, and only then."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr(loop.time, "monotonic", lambda: self.now)
+
+    def tick(self, *_):
+        self.now += 1.0
+
+
+def test_the_ledger_has_all_the_time_since_the_first_step_and_the_speed_that_of_steps(monkeypatch):
+    time, meter, clock = Ticking(monkeypatch), Meter(Ledger()), loop.Clock()
+    seen = []
+
+    def step(state, batch):
+        time.tick()
+        one = np.ones(2, np.float32)
+        return state, Outcome(Sums(one, one, one, one), np.float32(1), np.float32(1))
+
+    def record(number):
+        seen.append((meter.ledger.seconds, meter.seconds))
+        meter.read()
+
+    for _ in range(2):
+        time.tick()  # compiling: the first time before the first step, which does not count
+        batches = (drawn.batch("decoder", 2, 3, 3, 9) for _ in range(3))
+        work = loop.Work(3, step, batches, lambda: 0.0, lambda one: one, ["a", "b"], Flops(), 12)
+        every = loop.Every(record=3, save=3, evaluate=3)
+        loop.train(None, 0, work, meter, clock, every, record, time.tick, time.tick)
+    assert seen == [(3.0, 3.0), (9.0, 3.0)]  # and validating, saving and compiling: 3 more
+    assert meter.ledger.seconds == 11.0
+
+
 @pytest.mark.parametrize("bad", [2, 4, 9])
 def test_a_loss_that_is_not_a_number_stops_the_run_before_anything_is_saved(bad):
     told, _, error = ran(0, 9, bad)
     assert f"not a number at step {bad}" in str(error)
+    assert "in another directory with --out" in str(error)
     assert all(number < bad for _, number, _ in told)

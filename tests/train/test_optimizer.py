@@ -1,11 +1,19 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from archlab import batch as batches
+from archlab.architecture import Architecture
+from archlab.mesh import Mesh
+from archlab.model.transformer import Transformer
+from archlab.size import Size
 from archlab.stages import Schedule
 from archlab.train.optimizer import Optimizer, rate
+from archlab.train.step import shapes
 
 
 def drawn(seed: int = 0) -> dict:
@@ -76,6 +84,48 @@ def test_adafactor_keeps_rows_and_columns_and_not_squares():
     assert max(sizes) < 3 * 130 * 140
 
 
+def test_adafactor_has_one_dimension_for_the_heads_and_their_width_as_t5_has():
+    transform = Optimizer("adafactor", weight_decay=0.0).transform()
+    alone = optax.adafactor(None)
+    random = np.random.default_rng(0)
+    split = {"query_DHK": (130, 12, 11), "key_DGK": (130, 13, 10), "out_HKD": (12, 11, 140)}
+    whole = {"query_DHK": (130, 132), "key_DGK": (130, 130), "out_HKD": (132, 140)}
+
+    def array(name: str) -> np.ndarray:
+        return random.normal(size=(2, *split[name])).astype(np.float32)
+
+    weights = {"decoder": {"layers": {name: array(name) for name in split}}}
+    joined = [
+        {name: leaf[n].reshape(whole[name]) for name, leaf in weights["decoder"]["layers"].items()}
+        for n in range(2)
+    ]
+    state, states = transform.init(weights), [alone.init(layer) for layer in joined]
+    assert max(leaf.size for leaf in jax.tree.leaves(state)) == 2 * 140
+    for _ in range(3):
+        slope = {name: array(name) for name in split}
+        direction, state = transform.update({"decoder": {"layers": slope}}, state, weights)
+        for n in range(2):
+            mine = {name: leaf[n].reshape(whole[name]) for name, leaf in slope.items()}
+            theirs, states[n] = alone.update(mine, states[n], joined[n])
+            for name, found in direction["decoder"]["layers"].items():
+                expected = -np.asarray(theirs[name]).reshape(split[name])
+                np.testing.assert_allclose(found[n], expected, rtol=1e-5)
+
+
+def test_adafactor_factors_every_large_weight_of_t5_1_1_xxl():
+    xxl = Size(layers=24, embed=4096, mlp=10240, heads=64, kv=64, vocab=32128)
+    model = Transformer(xxl, Architecture("encoder_decoder", "relative", "geglu", tied=False))
+    batch = batches.abstract("encoder_decoder", 8, 8, 8)
+    devices = Mesh(2, 4).build()
+    state = shapes(model, Optimizer("adafactor"), devices, batch)
+    numbers = [
+        sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (state.weights, state.moments)
+    ]
+    assert numbers[1] < numbers[0] / 1000
+    assert max(leaf.size for leaf in jax.tree.leaves(state.moments)) == 24 * 10240
+    assert all(leaf.sharding.mesh == devices for leaf in jax.tree.leaves(state.moments))
+
+
 RATES = {
     Schedule("wsd", peak=1.0, warmup=2, decay=0.4): [0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0],
     Schedule("wsd", peak=2.0, decay=0.5, floor=0.5): [2, 2, 2, 2, 2, 1.8, 1.6, 1.4, 1.2, 1],
@@ -109,7 +159,16 @@ def test_a_schedule_longer_than_its_stage_is_refused():
 
 
 @pytest.mark.parametrize(
-    "field, value", [("name", "sgd"), ("b1", 1.0), ("b2", -0.1), ("clip", -1.0), ("epsilon", 0.0)]
+    "field, value",
+    [
+        ("name", "sgd"),
+        ("b1", 1.0),
+        ("b2", -0.1),
+        ("clip", -1.0),
+        ("epsilon", 0.0),
+        ("clip", math.nan),
+        ("weight_decay", math.inf),
+    ],
 )
 def test_a_number_out_of_range_is_refused(field, value):
     with pytest.raises(ValueError, match=str(value)):
