@@ -27,7 +27,7 @@ SMALL = 2**16  # up to here a permutation is made whole; grain would walk as far
 
 
 def shuffled(index: int, size: int, key: int) -> int:
-    """Finds a place in a permutation of `range(size)`, without making one that is long.
+    """Finds a place in a permutation of `range(size)`; a long one is never made whole.
 
     Args:
       index: place, below `size`.
