@@ -18,15 +18,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from grain.experimental import index_shuffle
 
-from archlab.data.chance import hashed
+from archlab.data.chance import Chance, hashed
 
 SHORT, LONGEST = 2**14, 2**17  # rows until an order repeats: fewer where they do, or else so many
 SLOTS = 32  # rows, at most, that share a chunk
 ROUNDS = 4  # grain's own advice: the fewest that look random
+SMALL = 2**16  # up to here a permutation is made whole; grain would walk as far to find one place
 
 
 def shuffled(index: int, size: int, key: int) -> int:
-    """Finds a place in a permutation of `range(size)`, without making the permutation.
+    """Finds a place in a permutation of `range(size)`; a long one is never made whole.
 
     Args:
       index: place, below `size`.
@@ -36,7 +37,14 @@ def shuffled(index: int, size: int, key: int) -> int:
     Returns:
       What stands at that place.
     """
+    if size <= SMALL:
+        return int(_permutation(size, key)[index])
     return index_shuffle(index, max_index=size - 1, seed=key % 2**32, rounds=ROUNDS)
+
+
+@functools.lru_cache(maxsize=16)
+def _permutation(size: int, key: int) -> np.ndarray:
+    return np.argsort(Chance((key,), 0, 1).words("permutation", size)[0], kind="stable")
 
 
 def whole(rates: Sequence[float], totals: Iterable[int]) -> list[int]:

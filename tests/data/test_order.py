@@ -31,9 +31,24 @@ def test_shuffled_is_a_permutation(size, key):
     assert sorted(order.shuffled(at, size, key) for at in range(size)) == list(range(size))
 
 
+def test_a_long_permutation_is_one_too():
+    size = order.SMALL + 5000
+    found = [order.shuffled(at, size, 3) for at in range(size)]
+    assert sorted(found) == list(range(size))
+    assert abs(np.corrcoef(found, range(size))[0, 1]) < 0.02
+
+
+def test_every_permutation_is_equally_likely():
+    seen = collections.Counter(
+        tuple(order.shuffled(at, 3, key) for at in range(3)) for key in range(1800)
+    )
+    assert len(seen) == 6 and stats.chisquare([*seen.values()]).pvalue > 1e-3
+
+
 def test_the_order_is_the_same_on_every_machine():
     # Whoever changes these numbers changes the text of every run that is to be resumed.
-    assert [order.shuffled(at, 1000, 7) for at in range(5)] == [687, 904, 974, 514, 833]
+    assert [order.shuffled(at, 1000, 7) for at in range(5)] == GOLDEN_SHORT
+    assert [order.shuffled(at, 10**6, 7) for at in range(3)] == GOLDEN_LONG
     tasks, ranks = Order((0.7, 0.2, 0.1)).places(3, 12)
     assert tasks.tolist() == GOLDEN_TASKS
     assert ranks.tolist() == GOLDEN_RANKS
@@ -43,7 +58,8 @@ def test_the_order_is_the_same_on_every_machine():
 
 GOLDEN_TASKS = [1, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0]
 GOLDEN_RANKS = [0, 3, 4, 1, 5, 6, 0, 7, 8, 9, 2, 10]
-GOLDEN_STARTS = [8239, 6589, 6086, 5866]
+GOLDEN_STARTS = [2739, 3729, 7626, 3336]
+GOLDEN_SHORT, GOLDEN_LONG = [219, 947, 258, 547, 332], [866271, 800351, 992510]
 
 
 @given(rates=WHOLE)
@@ -183,7 +199,7 @@ def test_a_late_row_costs_what_the_first_costs():
     for ask in asked:
         ask(0)  # what is made once is made
         costs = [lines_run(lambda ask=ask, row=row: ask(row)) for row in (0, 10**6, 10**12)]
-        assert max(costs) <= min(costs) + 20  # 64 rows may lie in one epoch or in two
+        assert max(costs) < 2 * min(costs)  # 64 rows may lie in one epoch, or begin another
 
 
 TASKS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 5)), min_size=1, max_size=4)
