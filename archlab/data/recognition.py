@@ -78,7 +78,7 @@ def only_ends(steps: Sequence[Callable]) -> bool:
       True for none, and for SeqIO's own.
     """
     named = [_named(step) for step in steps]
-    return all(one is not None and one[0] in ENDS for one in named)
+    return all(one is not None and one[0] in ENDS and not one[1] for one in named)
 
 
 def _objective(named: list[Found], has_ends: bool) -> Found | None:
