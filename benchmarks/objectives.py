@@ -34,8 +34,8 @@ Written by `make objectives`, which runs the proofs and measures.
 hold whatever is drawn (inputs and targets give the text back, sentinels are distinct and in range,
 a row is what it is alone, …), and equality with something independent (t5.data, a published number,
 a law by chi-square). *M tokens/s* is millions of tokens of text a second of one core's time, from
-the store to arrays, of bytes, the median of {rounds} batches of {rows} rows of {inputs} + {targets}.
-*Filled* is the share of positions that hold tokens, encoder + decoder where there are both: both
+the store to arrays, of bytes, the median of {rounds} batches of {rows} rows of {inputs} +
+{targets}. *Filled* is the share of positions that hold tokens, encoder + decoder where there are both: both
 are full only where the row's sides are in the objective's own ratio. *Text* is the tokens of text
 that a row takes, *loss* what the loss counts in it.
 
@@ -137,7 +137,13 @@ def main() -> int:
             rows=ROWS,
             inputs=INPUTS,
             targets=TARGETS,
-            machine=f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
+            machine=", ".join(
+                [
+                    platform.machine(),
+                    f"Python {platform.python_version()}",
+                    f"NumPy {np.__version__}",
+                ]
+            ),
         )
         + table(head, lines),
         encoding="utf-8",

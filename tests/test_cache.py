@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from archlab import cache as module
+from archlab import commands
 from archlab.data import reports, writer
 from archlab.data.plan import Plan
 from archlab.data.recipes import Data, Work
@@ -82,3 +83,18 @@ def test_an_error_and_an_interrupt_stop_the_process(monkeypatch, path, capsys):
     with pytest.raises(SystemExit) as stopped:
         run(monkeypatch, Prepared(path, KeyboardInterrupt()))
     assert stopped.value.code == 130
+
+
+def test_the_command_hands_everything_on(monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "cache", lambda *given: asked.append(given))
+    said = (
+        "cache one two --out gs://mine --workers 3 --runner DirectRunner --shards 5 --module a.py"
+    )
+    options = ["--beam-options", "--region=here", "--beam-options", "--project=mine"]
+    own = ["--folder", "texts", "--vocabulary", "a.model", "--tfds", "there"]
+    assert commands.main([*said.split(), *options, *own]) == 0
+    ((tasks, data, modules, work, _),) = asked
+    assert (tasks, modules) == (["one", "two"], ("a.py",))
+    assert data == Data(folder="texts", vocabulary="a.model", tfds="there", cache="gs://mine")
+    assert work == Work(3, "DirectRunner", ("--region=here", "--project=mine"), 5)

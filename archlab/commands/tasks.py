@@ -59,7 +59,7 @@ def cache(
     tfds: Annotated[str | None, typer.Option(help="Where TensorFlow Datasets are.")] = None,
     modules: Modules = [],  # noqa: B006
 ) -> None:
-    """Encodes text ahead of training, and goes on where it was stopped.
+    """Encodes text ahead of training.
 
     \b
     archlab cache python_stdlib_prefix_lm --out stores --workers 2

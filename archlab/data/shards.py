@@ -116,21 +116,21 @@ def misshapen(place: Place, said: dict) -> dict[str, str]:
     return wrong
 
 
-def broken(place: Place, said: dict, large: float = LARGE) -> dict[str, str]:
+def broken(place: Place, said: dict, is_all: bool = False) -> dict[str, str]:
     """Finds files that are not as they were written.
 
     Args:
       place: of the store.
       said: its manifest.
-      large: bytes, above which a file that was right before, and was not written since, is taken to
-        be right.
+      is_all: whether every file is read. Otherwise, of a store above `LARGE`, a file that was right
+        before, and was not written since, is taken to be right.
 
     Returns:
       What is wrong, by name of the file.
     """
     wrong, there = misshapen(place, said), place.files()
     wanted = {name: digest for name, (_, digest) in sizes(said).items() if name not in wrong}
-    is_large = sum(size for size, _ in sizes(said).values()) > large
+    is_large = not is_all and sum(size for size, _ in sizes(said).values()) > LARGE
     known = _remembered(place) if is_large else {}
     unread = [name for name in wanted if known.get(name) != there[name].mark]
     # Digests are reckoned without the interpreter's lock.

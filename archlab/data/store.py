@@ -117,7 +117,7 @@ class Store:
         Raises:
           ValueError: it has changed since it was written; the first file that did is named.
         """
-        self._refuse(shards.broken(self._place, self._said, large=float("inf")))
+        self._refuse(shards.broken(self._place, self._said, is_all=True))
 
     def windows(self, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads rows of tokens from any places; after the last token comes the first.

@@ -5,6 +5,7 @@ import json
 import sys
 import types
 
+import numpy as np
 import pytest
 import seqio
 
@@ -79,6 +80,21 @@ def test_two_tasks_of_one_text_without_validation(tmp_path, monkeypatch, capsys)
     assert status == 0
     assert [task["stores"]["validation"] for task in recipe["tasks"]] == [None, None]
     assert len({task["stores"]["train"] for task in recipe["tasks"]}) == 1
+
+
+def test_a_bucket_is_written_to_as_a_folder_is(tmp_path, monkeypatch, capsys):
+    folder = written(tmp_path / "text", 30)
+    here = said(tmp_path, monkeypatch, capsys, "folder_causal_lm", folder)[2]
+    seqio.TaskRegistry.reset()
+    cache = f"file://{tmp_path}/bucket"
+    there = said(tmp_path, monkeypatch, capsys, "folder_causal_lm", folder, cache=cache)[2]
+    for split, path in there["tasks"][0]["stores"].items():
+        assert path.startswith(f"{cache}/stores/folder-{split}-")
+        one, other = store.opened(path), store.opened(here["tasks"][0]["stores"][split])
+        assert one.manifest == other.manifest
+        starts = np.arange(0, 3 * one.tokens, 17)
+        for found, wanted in zip(one.windows(starts, 50), other.windows(starts, 50), strict=True):
+            assert np.array_equal(found, wanted)
 
 
 def test_how_far_it_is_is_said_where_it_is_asked_for(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ import pytest
 from archlab.data import shards, writer
 from archlab.data.places import Place
 from archlab.data.plan import Plan
-from archlab.data.store import opened
+from archlab.data.store import Store, opened
 
 
 def written(path, documents=((5, 6), (7,), (8, 9, 10), (11,)), cut=2):
@@ -122,7 +122,7 @@ def test_a_small_store_is_read_each_time(tmp_path, reads):
 
 
 def test_a_large_store_is_read_once_and_again_where_it_was_written(tmp_path, reads, monkeypatch):
-    monkeypatch.setattr(shards.broken, "__defaults__", (10,))
+    monkeypatch.setattr(shards, "LARGE", 10)
     path = tmp_path / "one"
     written(path)
     opened(path)
@@ -130,6 +130,9 @@ def test_a_large_store_is_read_once_and_again_where_it_was_written(tmp_path, rea
     reads.clear()
     opened(path)
     assert reads == []
+    Store(path).verify()
+    assert sorted(reads) == sorted(FILES[:3])
+    reads.clear()
     content = (path / FILES[1]).read_bytes()
     (path / FILES[1]).write_bytes(content[:-1] + b"\x05")
     with pytest.raises(ValueError, match=FILES[1]):
@@ -147,7 +150,7 @@ def test_a_large_store_is_read_once_and_again_where_it_was_written(tmp_path, rea
 
 
 def test_a_large_store_that_one_may_not_write_to_is_read_each_time(tmp_path, reads, monkeypatch):
-    monkeypatch.setattr(shards.broken, "__defaults__", (10,))
+    monkeypatch.setattr(shards, "LARGE", 10)
     written(tmp_path / "one")
 
     def refuse(self, name, content):
