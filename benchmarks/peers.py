@@ -24,8 +24,8 @@ SEED = 0  # with none, SeqIO's noise is another each time
 LONGEST = 65_536  # tokens of a document that t5 reads, one chunk at random
 
 # UL2's denoisers as its released code has them, by archlab's name: mean length of a span, rate; the
-# seventh is a prefix LM. Rows of 512 + 512 would need 128 sentinels: archlab refuses them where there
-# are fewer, and t5 takes ids of text in their place. So they are shorter here.
+# seventh is a prefix LM. Rows of 512 + 512 would need 128 sentinels: where there are fewer, archlab
+# refuses them, and t5 takes ids of text. So they are shorter here.
 # Source: Tay et al. 2022, table 1.
 DENOISERS = {
     "ul2_r3": (3, 0.15),
