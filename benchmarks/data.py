@@ -28,7 +28,7 @@ from archlab.data.recipes import Data, Recipe, prepare
 from archlab.data.tasks import OBJECTIVES
 from archlab.data.vocabulary import Vocabulary
 from benchmarks import page, peers
-from benchmarks.page import Contest
+from benchmarks.contest import OURS, SOURCES, THREADS, Contest
 from benchmarks.race import Lane, Turn, race
 
 CORPUS = 6_000_000  # bytes of text
@@ -43,7 +43,8 @@ PINNED = ("span", "prefix", "prefix_decoder", "full_lm", "ul2")
 MIXTURE = """
 import seqio
 
-seqio.MixtureRegistry.add("folder_ul2", [(f"folder_{name}", 1) for name in NAMES])
+if "folder_ul2" not in seqio.MixtureRegistry.names():
+    seqio.MixtureRegistry.add("folder_ul2", [(f"folder_{name}", 1) for name in NAMES])
 """
 
 
@@ -162,11 +163,11 @@ def contests(names: dict[str, str], recipes: dict[str, Recipe], how: argparse.Na
         if peer.objective in recipes:
             try:
                 recipe = recipes[peer.objective]
-                lanes[page.OURS] = ours(recipe, peer.inputs, peer.targets, peer.kind)
+                lanes[OURS] = ours(recipe, peer.inputs, peer.targets, peer.kind)
             except ValueError as error:
                 refused = str(error)
         for (source, cached), (threads, pinned) in itertools.product(
-            page.SOURCES.items(), page.THREADS.items()
+            SOURCES.items(), THREADS.items()
         ):
             if not pinned or key in PINNED:
                 lanes[f"{source}, {threads}"] = theirs(key, names[key], cached, pinned, vocabulary)

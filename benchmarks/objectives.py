@@ -35,9 +35,9 @@ hold whatever is drawn (inputs and targets give the text back, sentinels are dis
 a row is what it is alone, …), and equality with something independent (t5.data, a published number,
 a law by chi-square). *M tokens/s* is millions of tokens of text a second of one core's time, from
 the store to arrays, of bytes, the median of {rounds} batches of {rows} rows of {inputs} +
-{targets}. *Filled* is the share of positions that hold tokens, encoder + decoder where there are both: both
-are full only where the row's sides are in the objective's own ratio. *Text* is the tokens of text
-that a row takes, *loss* what the loss counts in it.
+{targets}. *Filled* is the share of positions that hold tokens, encoder + decoder where there are
+both: both are full only where the row's sides are in the objective's own ratio. *Text* is the
+tokens of text that a row takes, *loss* what the loss counts in it.
 
 {machine}.
 

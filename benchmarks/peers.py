@@ -24,8 +24,8 @@ SEED = 0  # with none, SeqIO's noise is another each time
 LONGEST = 65_536  # tokens of a document that t5 reads, one chunk at random
 
 # UL2's denoisers as its released code has them, by archlab's name: mean length of a span, rate; the
-# seventh is a prefix LM. With fewer than 128 sentinels the third takes some of text's own ids for
-# more, which are then counted as text: one in 250 of its tokens.
+# seventh is a prefix LM. Rows of 512 + 512 would need 128 sentinels: where there are fewer, archlab
+# refuses them, and t5 takes ids of text. So they are shorter here.
 # Source: Tay et al. 2022, table 1.
 DENOISERS = {
     "ul2_r3": (3, 0.15),
@@ -192,7 +192,7 @@ PEERS = {
     "prefix_one": Peer("prefix_lm_packed", DECODER, 512, 512, _ONE, None, "one joined chunk"),
     "full_lm": Peer("causal_lm", DECODER, 512, 512, ((t5.full_lm,),), _joined, "T5's full_lm"),
     "lm": Peer("causal_lm", DECODER, 512, 512, ((_pieces, _end),), _text, "documents, packed"),
-    "ul2": Peer("ul2", PAIR, 512, 512, _UL2, _pair, "7 tasks, no mode tokens, packed"),
+    "ul2": Peer("ul2", PAIR, 480, 480, _UL2, _pair, "7 tasks, no mode tokens, packed"),
     "iid": Peer("iid_denoising", PAIR, 512, 192, ((t5.iid_denoising, _end),), _alone, "iid_15_u_u"),
     "bert": Peer("bert_style", PAIR, 512, 512, _BERT, _alone, "iid_15_r10s90_f", repeats=True),
     "mass": Peer("mass", PAIR, 512, 512, _MASS, _alone, "iid_15_m_f", repeats=True),

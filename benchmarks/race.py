@@ -129,8 +129,8 @@ def middle(values: list[float]) -> str:
     """Says what several measurements have in common.
 
     Example:
-      >>> middle([51.2, 48.0, 60.3])
-      '51 [48, 60]'
+      >>> middle([51.24, 48.0, 60.3])
+      '51.2 [48.0, 60.3]'
 
     Args:
       values: of the rounds.
@@ -138,7 +138,7 @@ def middle(values: list[float]) -> str:
     Returns:
       The median and the extremes, with as many digits as they deserve.
     """
-    digits = 0 if statistics.median(values) >= 20 else 2
+    digits = max(0, 2 - int(np.log10(max(1.0, statistics.median(values)))))
     said = [
         f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values))
     ]
