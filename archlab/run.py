@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -19,9 +20,11 @@ from archlab.data.recipes import Recipe, prepare
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger, visited
 from archlab.model.transformer import parameters
+from archlab.modules import marks
 from archlab.program import Program
 from archlab.progress import Progress
-from archlab.record import Record
+from archlab.record import Record, read
+from archlab.refusal import Refusal
 from archlab.settings import Run, resolved
 from archlab.train import loop, step
 from archlab.train.checkpoint import Checkpoints
@@ -53,6 +56,7 @@ def train(
     gin_text: str = "",
     modules: tuple[str, ...] = (),
     resume_from: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict:
     """Takes a run to its end, from wherever its directory stands.
 
@@ -63,6 +67,7 @@ def train(
       gin_text: the experiment as one gin file, kept beside the results.
       modules: the user's own Python, which registers tasks and mixtures.
       resume_from: the checkpoint to go back to; the latest unless given.
+      stop: asked after each step whether to save and stop.
 
     Returns:
       The "end" record: the ledger, the last validation loss, the expected band and whether it
@@ -70,10 +75,11 @@ def train(
 
     Raises:
       ValueError: settings that do not fit each other, the data, the devices or the directory.
+      Stopped: as `stop` said; the same call goes on from there.
     """
     if isinstance(run.stages, str):
         run = dataclasses.replace(run, stages=stages.named(run.stages))
-    config = {"experiment": experiment, "modules": list(modules), "run": resolved(run).to_dict()}
+    config = {"experiment": experiment, "modules": marks(modules), "run": resolved(run).to_dict()}
     devices = run.mesh.build()
     programs = [Program(run, number, devices) for number in range(len(run.stages))]
     for program in programs:
@@ -81,8 +87,6 @@ def train(
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, directory.claim(out))
         changed = directory.settle(out, config, gin_text)
-        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
-        closing.callback(preparation.close)
         checkpoints = Checkpoints(out / "checkpoints", run.keep)
         closing.callback(checkpoints.close)
         position, done = _position(run, checkpoints, resume_from)
@@ -90,6 +94,12 @@ def train(
         progress = closing.enter_context(Progress(shown, done=done))
         for line in changed:
             progress.say(f"changed {line}")
+        if resume_from is None and (end := _ended(out, done, shown)):
+            progress.say(f"already finished: {_verdict(out, end)}")
+            return end
+        progress.wait("encoding the text and compiling")
+        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
+        closing.callback(preparation.close)
         program = programs[position.stage]
         if done:
             progress.say(
@@ -116,11 +126,20 @@ def train(
                 position.stage, position.step = program.number, 0
                 state = step.anew(state, run.optimizer, program.stage.moments == "keep")
             recipe = recipes[program.stage.mixture]
-            state = _take(program, state, position, recipe, checkpoints, record, progress)
+            state = _take(program, state, position, recipe, checkpoints, record, progress, stop)
         end = _end(programs, recipes, position)
         record.write("end", **end)
         progress.say(_verdict(out, end))
         return end
+
+
+def _ended(out: Path, done: int, stages: list[tuple[str, int]]) -> dict | None:
+    """The "end" record of a run that has taken all its steps; None if there are steps to take."""
+    if done < sum(steps for _, steps in stages) or not (out / "metrics.jsonl").exists():
+        return None
+    lines = read(out / "metrics.jsonl")
+    starts, ends = ([one for one in lines if one["kind"] == kind] for kind in ("start", "end"))
+    return ends[-1] if ends and ends[-1]["time"] >= starts[-1]["time"] else None
 
 
 def _position(run: Run, checkpoints: Checkpoints, wanted: int | None) -> tuple[Position, int]:
@@ -141,6 +160,7 @@ def _take(
     checkpoints: Checkpoints,
     record: Record,
     progress: Progress,
+    stop: Callable[[], bool],
 ) -> State:
     stage, meter, run = program.stage, position.meter, program.run
     left = stage.total_steps - position.step
@@ -187,24 +207,26 @@ def _take(
             tokens=stage.rows * stage.row_tokens,
         )
         every = loop.Every(run.record_every, run.save_every, run.evaluate_every)
-        return loop.train(state, position.step, work, meter, every, write, evaluate, save)
+        return loop.train(state, position.step, work, meter, every, write, evaluate, save, stop)
 
 
 def _check_text(run: Run, out: Path, recipes: dict[str, Recipe]) -> None:
     for name, recipe in recipes.items():
         if recipe.vocabulary.size > run.size.vocab:
-            raise ValueError(
+            raise Refusal(
                 f"Size.vocab={run.size.vocab} is too small for {name}, whose vocabulary has "
-                f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do"
+                f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do",
+                "Size.vocab",
             )
     data = {name: recipe.digest for name, recipe in recipes.items()}
+    texts = {name: digest for one in recipes.values() for name, digest in one.texts.items()}
     path = out / "manifest.json"
     if path.exists():
         directory.check_data(out, data)
         return
     vocabulary = next(iter(recipes.values())).vocabulary.spec()
     names = [f"{device.platform} {device.device_kind}" for device in jax.devices()]
-    directory.write(path, directory.manifest(names, data, vocabulary))
+    directory.write(path, directory.manifest(names, data, vocabulary) | {"texts": texts})
 
 
 def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> dict:

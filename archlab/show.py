@@ -24,7 +24,7 @@ def show(
     inputs: int = 64,
     targets: int = 32,
     count: int = 1,
-    folder: str | None = None,
+    data: Data | None = None,
     modules: tuple[str, ...] = (),
     width: int = 100,
 ) -> Text:
@@ -36,7 +36,7 @@ def show(
       inputs: tokens of a row that are given.
       targets: tokens of a row that are learnt.
       count: of rows, 1 or more.
-      folder: of the user's own text, for the `folder_…` tasks.
+      data: where the text is; what every machine has, unless given.
       modules: the user's own Python, which registers tasks.
       width: of the picture, in characters.
 
@@ -52,9 +52,10 @@ def show(
             f"count={count}, inputs={inputs}, targets={targets}; "
             "a picture has at least 1 row, a row learns at least 1 token"
         )
-    if task.startswith("folder_") and folder is None:
-        raise ValueError(f"{task} reads your own text; say where: --folder DIR")
-    preparation = prepare([task], Data(folder=folder), modules)
+    data = data or Data()
+    if task.startswith("folder_") and data.folder is None:
+        raise ValueError(f"{task} reads your own text; say where: --set Data.folder=DIR")
+    preparation = prepare([task], data, modules)
     try:
         recipe = preparation.wait()[task]
     finally:

@@ -166,7 +166,7 @@ def test_numbers_that_cannot_be(wrong):
 
 
 def test_a_folder_has_to_be_named():
-    with pytest.raises(ValueError, match="--folder DIR"):
+    with pytest.raises(ValueError, match="--set Data.folder=DIR"):
         show.show("folder_prefix_lm")
 
 

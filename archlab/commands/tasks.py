@@ -1,11 +1,10 @@
 """What is done with a task: show its rows."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Modules, app
+from archlab.commands.app import Modules, Overrides, app
 
 
 @app.command()
@@ -15,23 +14,22 @@ def show(
     inputs: Annotated[int, typer.Option(help="Tokens of a row that are given.")] = 64,
     targets: Annotated[int, typer.Option(help="Tokens of a row that are learnt.")] = 32,
     count: Annotated[int, typer.Option(help="How many rows.")] = 1,
-    folder: Annotated[
-        Path | None, typer.Option(help="Your own text, for the tasks folder_...")
-    ] = None,
+    overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
     """Draws a task's rows, and who sees whom.
 
     \b
     archlab show python_stdlib_span_corruption --architecture encoder_decoder
-    archlab show folder_prefix_lm --folder ./texts --count 3
+    archlab show folder_prefix_lm --set Data.folder=./texts --count 3
     """
     from rich.console import Console
 
+    from archlab import config
     from archlab import show as pictures
 
     console = Console(highlight=False, soft_wrap=True)
-    text = None if folder is None else str(folder)
+    text = config.data(overrides)
     console.print(
         pictures.show(
             task, architecture, inputs, targets, count, text, tuple(modules), console.width

@@ -1,18 +1,21 @@
 """The build process: mixtures to token stores and recipes, beside the process that trains.
 
-`python -m archlab.data.build REQUEST` reads the request of `recipes.prepare`. What the user can put
-right is one line on standard output and exit status 2.
+`python -m archlab.data.build` reads the request of `recipes.prepare` from a line of its standard
+input, and ends when that closes, for then whoever asked is gone. What the user can put right is one
+line on standard output, with what it is about behind a tab, and exit status 2.
 """
 
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 from archlab import modules
 from archlab.data import sources, store, tasks
 from archlab.data.order import hashed
 from archlab.data.vocabulary import Vocabulary
+from archlab.refusal import blame
 
 WRONG = 2
 
@@ -27,12 +30,14 @@ def build(request: dict) -> None:
     Raises:
       ValueError: a mixture, a module or a text that cannot be used.
     """
-    data = Vocabulary(request["vocabulary"])
+    with blame("Data.vocabulary"):
+        data = Vocabulary(request["vocabulary"])
     tasks.register_all(request["folder"], data, request["tfds"])
     for module in request["modules"]:
-        modules.load(module)
+        modules.load(module, tasks.known)
     for name, path in request["recipes"].items():
-        recipe = cook(name, request)
+        with blame(name):
+            recipe = cook(name, request)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         half = Path(path).with_suffix(f".{os.getpid()}.tmp")
         half.write_text(json.dumps(recipe, indent=2) + "\n")
@@ -95,21 +100,32 @@ def _stored(part: tasks.Part, base: str, split: str, mark: str, request: dict) -
     return str(path)
 
 
-def main() -> int:
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main(line: str) -> int:
     """Reads the request and builds.
+
+    Args:
+      line: of JSON; see `build`.
 
     Returns:
       The exit status.
     """
-    request = json.loads(Path(sys.argv[1]).read_text())
+    request = json.loads(line)
     sys.path.insert(0, "")
     try:
         build(request)
     except ValueError as error:
-        print(" ".join(str(error).split()))
+        print(" ".join(str(error).split()), getattr(error, "about", ""), sep="\t")
         return WRONG
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    asked = sys.stdin.readline()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.exit(main(asked))

@@ -4,6 +4,7 @@ The text is encoded by another process, `archlab.data.build`, which alone import
 this one compiles. What is encoded once is found again, unless the text or the code has changed.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -11,12 +12,14 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from typing import IO
 
 from archlab.data import order, sources, store
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
+from archlab.modules import marks
+from archlab.refusal import Refusal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Recipe:
 
     @functools.cached_property
     def texts(self) -> dict[str, str]:
-        """Digests of the texts that it is made of, whatever is made of them, by their names.
+        """Digests of the texts that it is made of, whatever is made of them.
 
         Example:
           {"python_stdlib train": "5f70bf18…", "python_stdlib validation": "86c5e3a1…"}
@@ -107,11 +110,16 @@ class Preparation:
     Args:
       paths: where the recipe of each mixture will be.
       process: that writes them; None if they are there.
-      request: file that the process reads.
+      leash: the process's standard input; when it closes, whatever ended us, the process ends too.
     """
 
-    def __init__(self, paths: dict[str, Path], process: subprocess.Popen | None, request: str = ""):
-        self._paths, self._process, self._request = paths, process, request
+    def __init__(
+        self,
+        paths: dict[str, Path],
+        process: subprocess.Popen | None,
+        leash: IO[str] | None = None,
+    ):
+        self._paths, self._process, self._leash = paths, process, leash
 
     def wait(self) -> dict[str, Recipe]:
         """Waits until it is done.
@@ -127,7 +135,8 @@ class Preparation:
             said, errors = self._process.communicate()
             self.close()
             if self._process.returncode == 2:
-                raise ValueError(said.strip().splitlines()[-1])
+                what, _, about = said.strip().splitlines()[-1].partition("\t")
+                raise Refusal(what, about)
             if self._process.returncode:
                 raise RuntimeError(f"encoding the text broke:\n{errors[-2000:]}")
         return {
@@ -139,8 +148,9 @@ class Preparation:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
-        if self._request and os.path.exists(self._request):
-            os.unlink(self._request)
+        if self._leash is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._leash.close()
 
 
 def prepare(mixtures: list[str], data: Data, modules: tuple[str, ...] = ()) -> Preparation:
@@ -167,27 +177,27 @@ def prepare(mixtures: list[str], data: Data, modules: tuple[str, ...] = ()) -> P
         "code": code,
         "recipes": {name: str(path) for name, path in paths.items()},
     }
-    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump(request, file)
     # The process needs no accelerator, and TensorFlow's greetings help nobody.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "archlab.data.build", file.name],
+        [sys.executable, "-W", "ignore", "-m", "archlab.data.build"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **quiet},
     )
-    return Preparation(paths, process, file.name)
+    leash, process.stdin = process.stdin, None  # or `communicate` would close it
+    with contextlib.suppress(BrokenPipeError):  # of a process that ended at once, and says why
+        leash.write(json.dumps(request) + "\n")
+        leash.flush()
+    return Preparation(paths, process, leash)
 
 
 def _code(modules: tuple[str, ...], data: Data) -> str:
     """Names everything but the text that decides what a store holds."""
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(data), *modules]).encode())
+    digest = hashlib.sha256(json.dumps([dataclasses.asdict(data), *marks(modules)]).encode())
     files = [path for path in sorted(Path(__file__).parent.glob("*.py"))]
-    for module in modules:
-        found = Path(module if module.endswith(".py") else module.replace(".", "/") + ".py")
-        files += [found] if found.is_file() else []
     if data.vocabulary and Path(data.vocabulary).is_file():
         files.append(Path(data.vocabulary))
     for path in files:

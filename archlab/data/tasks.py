@@ -269,6 +269,11 @@ class Part:
             yield example[IDS]
 
 
+def known() -> set[str]:
+    """Names of all tasks and mixtures that are registered."""
+    return {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
+
+
 def resolve(name: str) -> list[Part]:
     """Finds the tasks of a mixture, however deep, with their rates.
 
@@ -281,9 +286,8 @@ def resolve(name: str) -> list[Part]:
     Raises:
       ValueError: no such name, or a task that was not registered by `register`.
     """
-    known = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
-    if name not in known:
-        raise ValueError(f"no task or mixture {name!r}{nearest(name, known)}")
+    if name not in known():
+        raise ValueError(f"no task or mixture {name!r}{nearest(name, known())}")
     found = seqio.get_mixture_or_task(name)
     tasks = [found] if isinstance(found, seqio.Task) else found.tasks
     parts = []

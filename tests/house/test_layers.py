@@ -17,11 +17,11 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  axes batch directory form progress refusal spelling commands/app data/order data/sources
-   data/store data/vocabulary model/attention model/position report/ink train/loss
+0  axes batch directory form progress refusal spelling stop commands/app data/order data/store
+   data/vocabulary model/attention model/position report/ink train/loss
 1  architecture bindings experiments mesh modules record size stages data/objectives
-   data/prefetch data/recipes model/visibility report/lines
-2  ledger statements things data/rows model/layers report/history train/optimizer
+   data/prefetch data/sources model/visibility report/lines
+2  ledger statements things data/recipes data/rows model/layers report/history train/optimizer
 3  data/packing data/tasks model/transformer report/figures
 4  settings data/build data/pipeline evaluation/generate report/page train/step
 5  config program show train/checkpoint train/meter
@@ -48,8 +48,8 @@ OWNERS = {
     "rich": ("commands/", "progress", "show"),
 }
 
-# What data/ may know: itself, the batch it fills, and how to say what was probably meant.
-KNOWN_TO_DATA = {"batch", "modules", "spelling"}
+# What data/ may know: itself, the batch it fills, the user's modules, and how to refuse.
+KNOWN_TO_DATA = {"batch", "modules", "refusal", "spelling"}
 
 
 def layers() -> dict[str, int]:
