@@ -82,7 +82,7 @@ def files(module: str) -> list[Path]:
 
 
 def marks(modules: Iterable[str]) -> list[str]:
-    """Tells modules by their names and what they hold, however their paths are spelled.
+    """Tells modules by what they hold, however their paths are spelled.
 
     Example:
       marks(["./my_tasks.py"])   is ["my_tasks 3f0a9c2b77d1e805"]

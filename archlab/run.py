@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -21,9 +22,11 @@ from archlab.data.sources import SPLITS
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger, visited
 from archlab.model.transformer import parameters
+from archlab.modules import marks
 from archlab.program import Program
 from archlab.progress import Progress
-from archlab.record import Record
+from archlab.record import Record, read
+from archlab.refusal import Refusal
 from archlab.settings import Run, resolved
 from archlab.train import loop, step
 from archlab.train.checkpoint import Checkpoints, Position
@@ -38,6 +41,7 @@ def train(
     gin_text: str = "",
     modules: tuple[str, ...] = (),
     resume_from: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict:
     """Takes a run to its end, from wherever its directory stands.
 
@@ -48,6 +52,7 @@ def train(
       gin_text: the experiment as one gin file, kept beside the results.
       modules: the user's own Python, which registers tasks and mixtures.
       resume_from: the checkpoint to go back to; the latest unless given.
+      stop: asked after each step whether to save and stop.
 
     Returns:
       The "end" record: the ledger, the last validation loss, the expected band and whether it
@@ -55,10 +60,11 @@ def train(
 
     Raises:
       ValueError: settings that do not fit each other, the data, the devices or the directory.
+      Stopped: as `stop` said; the same call goes on from there.
     """
     if isinstance(run.stages, str):
         run = dataclasses.replace(run, stages=stages.named(run.stages))
-    config = {"experiment": experiment, "modules": list(modules), "run": resolved(run).to_dict()}
+    config = {"experiment": experiment, "modules": marks(modules), "run": resolved(run).to_dict()}
     devices = run.mesh.build()
     programs = [Program(run, number, devices) for number in range(len(run.stages))]
     for program in programs:
@@ -66,12 +72,16 @@ def train(
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, directory.claim(out))
         changed = directory.compare(out, config)
-        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
-        closing.callback(preparation.close)
         position = _position(run, out / "checkpoints", resume_from)
         done = position.total_step
         shown = [(stage.name, stage.total_steps) for stage in run.stages]
         progress = closing.enter_context(Progress(shown, done=done))
+        if resume_from is None and (end := _ended(out, done, shown)):
+            progress.say(f"already finished: {_verdict(out, end)}")
+            return end
+        progress.wait("encoding the text and compiling")
+        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
+        closing.callback(preparation.close)
         program = programs[position.stage]
         if position.step < program.stage.total_steps:
             program.learn  # noqa: B018 - compiled while another process prepares the text
@@ -105,11 +115,20 @@ def train(
                 position = Position(program.steps_before, program.number, 0, position.meter)
                 state = step.anew(state, run.optimizer, program.stage.moments == "keep")
             own = rows[program.number]
-            state = _take(program, state, position, clock, own, checkpoints, record, progress)
+            state = _take(program, state, position, clock, own, checkpoints, record, progress, stop)
         end = _end(programs, rows, position.meter)
         record.write("end", **end)
         progress.say(_verdict(out, end))
         return end
+
+
+def _ended(out: Path, done: int, stages: list[tuple[str, int]]) -> dict | None:
+    """The "end" record of a run that has taken all its steps; None if there are steps to take."""
+    if done < sum(steps for _, steps in stages) or not (out / "metrics.jsonl").exists():
+        return None
+    lines = read(out / "metrics.jsonl")
+    starts, ends = ([one for one in lines if one["kind"] == kind] for kind in ("start", "end"))
+    return ends[-1] if ends and ends[-1]["time"] >= starts[-1]["time"] else None
 
 
 def _position(run: Run, folder: Path, wanted: int | None) -> Position:
@@ -142,6 +161,7 @@ def _take(
     checkpoints: Checkpoints,
     record: Record,
     progress: Progress,
+    stop: Callable[[], bool],
 ) -> State:
     stage, run, meter = program.stage, program.run, position.meter
     left = stage.total_steps - position.step
@@ -187,22 +207,25 @@ def _take(
             tokens=stage.rows * stage.row_tokens,
         )
         every = loop.Every(run.record_every, run.save_every, run.evaluate_every)
-        return loop.train(state, position.step, work, meter, clock, every, write, evaluate, save)
+        arguments = (work, meter, clock, every, write, evaluate, save, stop)
+        return loop.train(state, position.step, *arguments)
 
 
 def _check_size(run: Run, recipes: dict[str, Recipe]) -> None:
     for name, recipe in recipes.items():
         if recipe.vocabulary.size > run.size.vocab:
-            raise ValueError(
+            raise Refusal(
                 f"Size.vocab={run.size.vocab} is too small for {name}, whose vocabulary has "
-                f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do"
+                f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do",
+                "Size.vocab",
             )
 
 
 def _text(recipes: dict[str, Recipe]) -> dict:
     vocabulary = next(iter(recipes.values())).vocabulary.spec()
     digests = {name: recipe.digest for name, recipe in recipes.items()}
-    return {"data": digests, "vocabulary": vocabulary}
+    texts = {name: digest for one in recipes.values() for name, digest in one.texts.items()}
+    return {"data": digests, "vocabulary": vocabulary, "texts": texts}
 
 
 def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> dict:

@@ -92,7 +92,8 @@ def test_the_command_hands_everything_on(monkeypatch):
         "cache one two --out gs://mine --workers 3 --runner DirectRunner --shards 5 --module a.py"
     )
     options = ["--beam-options", "--region=here", "--beam-options", "--project=mine"]
-    own = ["--folder", "texts", "--vocabulary", "a.model", "--tfds", "there"]
+    named = ("folder=texts", "vocabulary=a.model", "tfds=there")
+    own = [word for one in named for word in ("--set", f"Data.{one}")]
     assert commands.main([*said.split(), *options, *own]) == 0
     ((tasks, data, modules, work, _),) = asked
     assert (tasks, modules) == (["one", "two"], ("a.py",))

@@ -4,8 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from archlab.data import pipeline
 from archlab.mesh import Mesh
 from archlab.program import Program
+from archlab.refusal import Refusal
 from archlab.stages import Schedule
 from tests import corpus, drawn
 
@@ -55,18 +57,38 @@ def test_a_stage_knows_the_steps_before_it():
 
 
 @pytest.mark.parametrize(
-    "settings, said",
+    "settings, said, about",
     [
-        ({"rows": 18, "accumulate": 9}, "stage folder_prefix_lm: rows=2 .* data=8; .* is 8"),
-        ({"schedule": Schedule("cosine", warmup=6)}, "stage folder_prefix_lm: a warm-up of 6"),
+        (
+            {"rows": 18, "accumulate": 9},
+            "stage folder_prefix_lm: rows=2 .* data=8; .* is 8",
+            "Stage.rows",
+        ),
+        (
+            {"schedule": Schedule("cosine", warmup=6)},
+            "stage folder_prefix_lm: a warm-up of 6",
+            "Schedule.warmup",
+        ),
     ],
 )
-def test_what_does_not_fit_is_found_before_anything_is_compiled(settings, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_does_not_fit_is_found_before_anything_is_compiled(settings, said, about):
+    with pytest.raises(Refusal, match=said) as caught:
         program(Mesh(8, 1), **settings).check()
+    assert (caught.value.about, caught.value.stage) == (about, 0)
 
 
 def test_weights_that_do_not_divide_are_found_too():
     one = program(Mesh(1, 8))
-    with pytest.raises(ValueError, match="heads=4 does not divide over model=8; .* is 8"):
+    with pytest.raises(Refusal, match="heads=4 does not divide over model=8; .* is 8") as caught:
         one.check()
+    assert caught.value.about == "Size.heads"
+
+
+def test_what_no_row_can_be_made_of_is_about_the_stage_s_mixture(monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("masked_lm does not fit a decoder")
+
+    monkeypatch.setattr(pipeline, "Rows", refuse)
+    with pytest.raises(Refusal, match="^masked_lm does not fit a decoder$") as caught:
+        program(number=1).rows(None, "train")
+    assert (caught.value.about, caught.value.stage) == ("Stage.mixture", 1)

@@ -212,16 +212,20 @@ def test_a_changed_setting_is_refused_unless_it_may_change(folder, tmp_path, cap
             runs.train(dataclasses.replace(run, **{name: value}), tmp_path / "run", "test")
     capsys.readouterr()
     may = dataclasses.replace(run, record_every=1, keep=2, mesh=Mesh(4, 2))
-    runs.train(may, tmp_path / "run", "test")
-    assert "changed run.record_every: 2 → 1" in capsys.readouterr().out
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    end = runs.train(may, tmp_path / "run", "test")
+    said = capsys.readouterr().out
+    assert "changed run.record_every: 2 → 1" in said
+    assert "already finished: trained" in said and end["kind"] == "end"
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
     with pytest.raises(ValueError, match="holds another run, of test; .* for other with --out"):
         runs.train(run, tmp_path / "run", "other")
 
 
-def test_changed_text_is_refused(folder, tmp_path):
+def test_changed_text_is_refused(monkeypatch, tmp_path):
     texts = corpus.written(tmp_path / "texts", 30)
     run = corpus.run(texts, "causal_decoder", [corpus.stage("causal_lm", 2)])
-    runs.train(run, tmp_path / "run", "test")
+    killed_at(monkeypatch, run, tmp_path / "run", 2)
     (texts / "000.txt").write_text("something else entirely")
     with pytest.raises(ValueError, match="the text of folder_causal_lm has changed"):
         runs.train(run, tmp_path / "run", "test")

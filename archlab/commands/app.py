@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-WRONG, STOPPED = 2, 130  # exit statuses
+WRONG = 2  # exit status
 DEBUG = "--debug"
 
 app = typer.Typer(

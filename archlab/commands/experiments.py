@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import STOPPED, Modules, Overrides, app
+from archlab.commands.app import Modules, Overrides, app
 
 
 @app.command()
 def train(
+    context: typer.Context,
     experiment: Annotated[
         str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
     ],
@@ -31,19 +32,26 @@ def train(
     archlab train own_text --set Data.folder=./texts --out runs/mine
     """
     from archlab import config, run
+    from archlab.train.loop import Stopped
 
-    read = config.read(experiment, overrides)
+    read, stop = config.read(experiment, overrides), context.obj
+    folder = out or Path("runs") / read.name
+    stop.last = lambda: _standing(folder)
     _register(read.run.stages, modules)
-    out = out or Path("runs") / read.name
+    text, own = read.gin_text, tuple(modules)
     try:
         with read.placed():
-            run.train(read.run, out, read.name, read.gin_text, tuple(modules), resume_from)
-    except KeyboardInterrupt:
-        print(
-            f"\narchlab: stopped. The same command goes on from the last checkpoint in {out}",
-            file=sys.stderr,
-        )
-        raise typer.Exit(STOPPED) from None
+            run.train(read.run, folder, read.name, text, own, resume_from, stop)
+    except Stopped:
+        print(f"archlab: {_standing(folder)}", file=sys.stderr)
+        raise typer.Exit(stop.status) from None
+
+
+def _standing(out: Path) -> str:
+    kept = [int(path.name) for path in (out / "checkpoints").glob("*") if path.name.isdigit()]
+    if not kept:
+        return f"stopped before the first checkpoint in {out}; the same command begins again"
+    return f"stopped; the same command goes on from checkpoint {max(kept)} in {out}"
 
 
 @app.command()
@@ -67,7 +75,8 @@ def config(
     read = experiments.read(experiment, overrides)
     run = read.run
     _register(run.stages, modules)
-    in_order = stages.named(run.stages) if isinstance(run.stages, str) else run.stages
+    with read.placed():
+        in_order = stages.named(run.stages) if isinstance(run.stages, str) else run.stages
     print(read.operative)
     print(f"parameters  {sum(parameters(run.size, run.architecture).values()):,}")
     print(f"{'stage':34}{'steps':>12}{'tokens':>22}{'FLOPs':>12}")

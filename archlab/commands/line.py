@@ -8,6 +8,7 @@ import typer
 from archlab.commands import experiments, runs, tasks, vocabularies
 from archlab.commands.app import DEBUG, WRONG, app
 from archlab.spelling import nearest
+from archlab.stop import Stop
 
 VERBS = (
     experiments,
@@ -24,14 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
       arguments: without the program's name; those of the process unless given.
 
     Returns:
-      The exit status: 0, 2 where the user can put it right, 130 where it was interrupted.
+      The exit status: 0, 2 where the user can put it right, 130 where Ctrl-C stopped it, 75 where
+      SIGTERM did.
     """
     given = sys.argv[1:] if arguments is None else arguments
     is_debug = DEBUG in given
+    words = [word for word in given if word != DEBUG] or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # where it knows few letters, the rest is "?"
     command = typer.main.get_command(app)
     try:
-        words = [word for word in given if word != DEBUG]
-        return command.main(words or ["--help"], prog_name="archlab", standalone_mode=False) or 0
+        with Stop() as stop:
+            return command.main(words, "archlab", standalone_mode=False, obj=stop) or 0
     except (ValueError, OSError) as error:
         what = " ".join(str(error).split())
         if is_debug:

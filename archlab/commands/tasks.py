@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Modules, app
+from archlab.commands.app import Modules, Overrides, app
 
 
 @app.command()
@@ -21,22 +21,20 @@ def show(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page in place of drawing here.")
     ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Your own text, for the tasks folder_...")
-    ] = None,
+    overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
     """Draws a task's rows, who sees whom, and what many rows hold.
 
     \b
     archlab show python_stdlib_span_corruption --architecture encoder_decoder
-    archlab show folder_prefix_lm --folder ./texts --count 3 --html rows.html
+    archlab show folder_prefix_lm --set Data.folder=./texts --count 3 --html rows.html
     """
+    from archlab import config
     from archlab.show import page, picture, sample
 
-    text = None if folder is None else str(folder)
     lengths = (inputs, targets, count, statistics)
-    taken = sample.take(task, architecture, *lengths, text, tuple(modules))
+    taken = sample.take(task, architecture, *lengths, config.data(overrides), tuple(modules))
     if html is not None:
         print(page.write(taken, html))
         return
@@ -54,21 +52,23 @@ def cache(
     runner: Annotated[str, typer.Option(help="Apache Beam's, in their place.")] = "",
     options: Annotated[list[str], typer.Option("--beam-options", help="Of the runner.")] = [],  # noqa: B006
     shards: Annotated[int | None, typer.Option(help="Of a store.", show_default="by size")] = None,
-    folder: Annotated[str | None, typer.Option(help="Your own text, for folder_...")] = None,
-    vocabulary: Annotated[str, typer.Option(help="A SentencePiece model.")] = "",
-    tfds: Annotated[str | None, typer.Option(help="Where TensorFlow Datasets are.")] = None,
+    overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
     """Encodes text ahead of training.
 
     \b
     archlab cache python_stdlib_prefix_lm --out stores --workers 2
+    archlab cache folder_prefix_lm --set Data.folder=./texts --out stores
     archlab train quickstart --set Data.cache=stores
     """
+    import dataclasses
+
     from rich.console import Console
 
     from archlab import cache as ahead
+    from archlab import config
 
-    data = ahead.Data(folder=folder, vocabulary=vocabulary, tfds=tfds, cache=out)
+    data = dataclasses.replace(config.data(overrides), cache=out)
     work = ahead.Work(workers, runner, tuple(options), shards)
     ahead.cache(tasks, data, tuple(modules), work, Console(highlight=False, soft_wrap=True))

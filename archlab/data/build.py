@@ -1,13 +1,16 @@
 """The build process: mixtures to token stores and recipes, beside the process that trains.
 
-`python -m archlab.data.build REQUEST` reads the request of `recipes.prepare`. What the user can put
-right is one line on standard output and exit status 2; how far it is, other lines (`reports.py`).
+`python -m archlab.data.build REQUEST` reads the request of `recipes.prepare`, and ends when its
+standard input closes, for then whoever asked is gone. What the user can put right is one line on
+standard output, with the setting that it is about behind a tab, and exit status 2; how far it is,
+other lines (`reports.py`).
 
 With workers it starts itself again, once for each, with the worker's number behind REQUEST.
 """
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -20,6 +23,7 @@ from archlab.data.places import Place
 from archlab.data.plan import shares
 from archlab.data.reports import Tally
 from archlab.data.roads import Part
+from archlab.refusal import Refusal, blame
 
 WRONG = 2
 
@@ -121,11 +125,12 @@ def _all(facts: Iterable[dict]) -> dict:
 
 
 def _parts(mixture: str, request: dict) -> list[Part]:
-    parts = roads.resolve(mixture, request["data"]["road"])
-    specs = [part.vocabulary.spec() for part in parts]
-    if any(spec != specs[0] for spec in specs):
-        raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
-    return parts
+    with blame(mixture):
+        parts = roads.resolve(mixture, request["data"]["road"])
+        specs = [part.vocabulary.spec() for part in parts]
+        if any(spec != specs[0] for spec in specs):
+            raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
+        return parts
 
 
 def _jobs(request: dict) -> list[Job]:
@@ -167,7 +172,8 @@ def _together(path: str, workers: int, tally: Tally) -> None:
         for worker, one in enumerate(started):
             status = one.wait()
             if status == WRONG:
-                raise ValueError(said[worker])
+                what, _, about = said[worker].partition("\t")
+                raise Refusal(what, about)
             if status:
                 raise RuntimeError(f"worker {worker} ended with status {status}: {said[worker]}")
 
@@ -183,6 +189,13 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+def _end_with_parent() -> None:
+    """Waits until the standard input closes, for then whoever asked is gone."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def main() -> int:
     """Reads the request and builds, or does a worker's share.
 
@@ -195,10 +208,12 @@ def main() -> int:
     try:
         work(request, int(worker[0])) if worker else build(request, path)
     except ValueError as error:
-        _say(" ".join(str(error).split()))
+        about = getattr(error, "about", "")
+        _say(f"{' '.join(str(error).split())}\t{about}")
         return WRONG
     return 0
 
 
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.exit(main())

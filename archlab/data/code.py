@@ -25,7 +25,7 @@ def digest(modules: tuple[str, ...], facts: list, rooms: tuple[str, ...]) -> str
     Returns:
       A digest.
     """
-    named = hashlib.sha256(json.dumps([*facts, *modules]).encode())
+    named = hashlib.sha256(json.dumps([*facts, *user.marks(modules)]).encode())
     files = [path for room in rooms for path in sorted(Path(__file__).parent.glob(room))]
     for module in modules:
         files += user.files(module)

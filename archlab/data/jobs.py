@@ -15,6 +15,7 @@ from archlab.data.plan import DOCUMENTS, Plan, Share, begun
 from archlab.data.roads import Part
 from archlab.data.vocabulary import Vocabulary
 from archlab.data.writer import Writer
+from archlab.refusal import blame
 
 WHOLE = 2**62  # documents of a shard that is a whole part
 
@@ -113,9 +114,11 @@ def register(request: dict) -> None:
       ValueError: a vocabulary or a module that cannot be used.
     """
     data = Data(**request["data"])
-    tasks.register_all(data, Vocabulary(data.vocabulary))
+    with blame("Data.vocabulary"):
+        vocabulary = Vocabulary(data.vocabulary)
+    tasks.register_all(data, vocabulary)
     for module in request["modules"]:
-        modules.load(module)
+        modules.load(module, tasks.known)
 
 
 def of(part: Part, request: dict) -> dict[str, Job]:

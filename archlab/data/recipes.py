@@ -25,6 +25,7 @@ from archlab.data.places import Place
 from archlab.data.reports import Report
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary
+from archlab.refusal import Refusal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Recipe:
 
     @functools.cached_property
     def texts(self) -> dict[str, str]:
-        """Digests of the texts that it is made of, whatever is made of them, by their names.
+        """Digests of the texts that it is made of, whatever is made of them.
 
         Example:
           {"python_stdlib train": "5f70bf18…", "python_stdlib validation": "86c5e3a1…"}
@@ -177,7 +178,8 @@ class Preparation:
             errors = self._errors.read()
             self.close()
             if status == 2:
-                raise ValueError(said)
+                what, _, about = said.partition("\t")
+                raise Refusal(what, about)
             if status:
                 raise RuntimeError(f"encoding the text broke:\n{errors[-2000:]}")
         return {
@@ -238,6 +240,7 @@ def prepare(
         errors = undone.enter_context(tempfile.TemporaryFile("w+"))
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "archlab.data.build", file.name],
+            stdin=subprocess.PIPE,  # when it closes, whatever ended us, the process ends too
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

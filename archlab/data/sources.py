@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from archlab.refusal import Refusal
+
 VALIDATION = 20  # one document in so many is held out
 NO_TEXT = ("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__")
 SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
@@ -165,13 +167,15 @@ def folder(folder: str | None = None) -> Source:
       ValueError: no folder, or no such files in it.
     """
     if not folder:
-        raise ValueError("the folder_… tasks read your own text; say where: --set Data.folder=DIR")
+        what = "the folder_… tasks read your own text; say where: --set Data.folder=DIR"
+        raise Refusal(what, "Data.folder")
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
-        raise ValueError(f"Data.folder={folder!r} is not a directory")
+        raise Refusal(f"Data.folder={folder!r} is not a directory", "Data.folder")
     files = _find(root, SUFFIXES, lambda part: not part.startswith("."))
     if not files:
-        raise ValueError(f"Data.folder={folder!r} holds no {', '.join(SUFFIXES)} files")
+        what = f"Data.folder={folder!r} holds no {', '.join(SUFFIXES)} files"
+        raise Refusal(what, "Data.folder")
     return Source("folder", root, files)
 
 

@@ -248,3 +248,8 @@ def _bytes(text: str) -> bytes:
 
 
 COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each of our own sources
+
+
+def known() -> set[str]:
+    """Names of all tasks and mixtures that are registered."""
+    return {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}

@@ -42,7 +42,7 @@ def take(
     targets: int = 32,
     count: int = 1,
     counted: int = 256,
-    folder: str | None = None,
+    data: Data = Data(),  # noqa: B008
     modules: tuple[str, ...] = (),
 ) -> Sample:
     """Takes the first rows that a model would train on.
@@ -54,7 +54,7 @@ def take(
       targets: tokens of a row that are learnt.
       count: of rows that are drawn, 1 or more.
       counted: rows that the statistics are of; 0 for none.
-      folder: of the user's own text, for the `folder_…` tasks.
+      data: where the text is.
       modules: the user's own Python, which registers tasks.
 
     Returns:
@@ -69,9 +69,7 @@ def take(
             f"count={count}, inputs={inputs}, targets={targets}, statistics={counted}; at least "
             "1 row is drawn, a row learns at least 1 token, and no number is negative"
         )
-    if task.startswith("folder_") and folder is None:
-        raise ValueError(f"{task} reads your own text; say where: --folder DIR")
-    preparation = prepare([task], Data(folder=folder), modules)
+    preparation = prepare([task], data, modules)
     try:
         recipe = preparation.wait()[task]
     finally:

@@ -68,6 +68,10 @@ class Work:
     tokens: int
 
 
+class Stopped(Exception):
+    """The run was asked to stop, and has saved where it stands."""
+
+
 def train(
     state: State,
     done: int,
@@ -78,6 +82,7 @@ def train(
     record: Callable[[int], None],
     evaluate: Callable[[int, State], None],
     save: Callable[[int, State], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> State:
     """Takes a state through a stage.
 
@@ -94,12 +99,14 @@ def train(
       record: writes the meter down, given the step.
       evaluate: scores the state, given the step.
       save: keeps the state, given the step.
+      stop: asked after each step whether it is to be the last of this process.
 
     Returns:
       The state after the last step.
 
     Raises:
       ValueError: the loss or the gradient is not a number; no such state is saved.
+      Stopped: as `stop` said, with the state saved.
     """
     meter.ledger.seconds += clock.lap()
     waited, pending = work.waited(), None
@@ -127,6 +134,8 @@ def train(
         due = [
             _due(number, often, work.steps) for often in (every.record, every.evaluate, every.save)
         ]
+        is_last = stop() and number < work.steps  # of a stage that ends, the next one asks
+        due[2] = due[2] or is_last
         if any(due):
             take(*pending)
             pending = None
@@ -138,6 +147,8 @@ def train(
             if due[2]:
                 save(number, state)
                 meter.ledger.seconds += clock.lap()
+        if is_last:
+            raise Stopped
     return state
 
 

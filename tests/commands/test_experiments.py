@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from archlab import commands, config, experiments, run
+from archlab.refusal import Refusal
+from archlab.stop import Stop
+from archlab.train import loop
 
 
 @pytest.fixture
@@ -27,12 +30,12 @@ def test_train_hands_the_experiment_on(calls):
     said = ["--set", "Size.layers=6", "--set", "Run.seed=3", "--module", "a", "--module", "b.py"]
     assert commands.main(["train", "quickstart", *said, "--resume-from", "40"]) == 0
     (given,) = calls
-    settings, out, name, text, modules, step, named = given
+    settings, out, name, text, modules, step, stop, named = given
     read = config.read("quickstart", ["Size.layers=6", "Run.seed=3"])
     assert (settings, text) == (read.run, read.gin_text)
     assert (settings.size.layers, settings.seed) == (6, 3)
     assert (out, name, modules, step) == (Path("runs/quickstart"), "quickstart", ("a", "b.py"), 40)
-    assert named == {}
+    assert (stop(), stop.status, named) == (False, 0, {})
 
 
 def test_train_writes_where_it_is_told(calls, tmp_path):
@@ -48,17 +51,46 @@ def raising(error):
 
 
 def test_an_error_in_training_is_one_line_with_its_place(monkeypatch, fails):
-    late = ValueError("no task 'python_stdlib_prefix_lm'\n  in the registry")
+    late = Refusal("no such task\n  in the registry", "python_stdlib_prefix_lm")
     monkeypatch.setattr(run, "train", raising(late))
     line = fails("train", "quickstart")
-    assert "experiments/quickstart.gin:" in line
-    assert line.endswith("no task 'python_stdlib_prefix_lm' in the registry")
+    assert "experiments/quickstart.gin:13: no such task in the registry" in line
+    late = ValueError("a loss; Optimizer.clip=1.0 may help python_stdlib_prefix_lm")
+    monkeypatch.setattr(run, "train", raising(late))
+    assert fails("train", "quickstart") == f"archlab: error: {late}"
 
 
-def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):
-    monkeypatch.setattr(run, "train", raising(KeyboardInterrupt()))
-    assert commands.main(["train", "quickstart"]) == 130
-    assert "runs/quickstart" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "setting, said",
+    [
+        ("span/Stage.tokens=1K", "gin/stage/short.gin:9: stage python_stdlib_span_corruption: a"),
+        ("lm/Stage.tokens=1K", "gin/stage/short.gin:9: stage python_stdlib_prefix_lm: a warm-up"),
+        (
+            "lm/Stage.rows=7",
+            "--set lm/Stage.rows=7: stage python_stdlib_prefix_lm: rows=7 does not",
+        ),
+        ("Mesh.model=3", "--set Mesh.model=3: Mesh.model=3 does not divide"),
+        ("Run.stages=mime", "--set Run.stages=mime: no staged mixture 'mime'"),
+    ],
+)
+def test_what_fits_nothing_is_refused_on_its_own_line(fails, tmp_path, setting, said):
+    assert said in fails("train", "quickstart", "--set", setting, "--out", str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    "there, said",
+    [
+        (["40", "120", "160.orbax-checkpoint-tmp"], "goes on from checkpoint 120 in"),
+        (["1.orbax-checkpoint-tmp"], "stopped before the first checkpoint in"),
+    ],
+)
+def test_a_stopped_run_says_how_it_goes_on(monkeypatch, capsys, tmp_path, there, said):
+    for name in there:
+        (tmp_path / "run" / "checkpoints" / name).mkdir(parents=True)
+    monkeypatch.setattr(run, "train", raising(loop.Stopped()))
+    monkeypatch.setattr(Stop, "status", 75)
+    assert commands.main(["train", "quickstart", "--out", str(tmp_path / "run")]) == 75
+    assert f"{said} {tmp_path / 'run'}" in capsys.readouterr().err
 
 
 def test_config_counts(capsys):
@@ -85,7 +117,10 @@ def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, fail
         "both = [stages.Stage(name, steps=3, targets=8) for name in ('one', 'two')]\n"
         "stages.register('my_two', both)\n"
     )
-    assert "my_two" in fails("train", str(path), "--out", str(tmp_path / "run"))
+    line = fails("train", str(path), "--out", str(tmp_path / "run"))
+    assert f"{path}:6: no staged mixture 'my_two'; none is registered: name your" in line
     assert commands.main(["config", str(path), "--module", str(module)]) == 0
     said = capsys.readouterr().out.splitlines()
+    other = ["quickstart", "--set", "Run.stages=my_tow", "--module", str(module)]
+    assert "did you mean 'my_two'?" in fails("config", *other)
     assert [line.split()[:2] for line in said[-3:]] == [["one", "3"], ["two", "3"], ["total", "6"]]

@@ -1,5 +1,9 @@
 """What a mistake on the command line says."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from archlab import commands, experiments, run
@@ -34,8 +38,14 @@ from archlab import commands, experiments, run
         (["train", "quickstart", "--set", "Size.layers"], "write it as Key=value"),
         (["show", "python_stdlib_causal_lm", "--architecture", "encodr"], "is not one of"),
         (["show", "python_stdlib_causal_lm", "--count", "0"], "count=0"),
-        (["generate", "nowhere", "--prompt", "a"], "nowhere is not a run"),
+        (["generate", "nowhere", "--prompt", "a"], "there is no run directory nowhere"),
         (["report", "nowhere"], "nowhere"),
+        (["train", ""], "no experiment ''"),
+        (["config", "quickstart.foo"], "no experiment 'quickstart.foo'"),
+        (["config", "quickstart", "--set", "Schedule.peak=1e999"], "it takes a number"),
+        (["show", "x", "--architecture", "prefx_decoder"], "did you mean 'prefix_decoder'?"),
+        (["show", "x", "--set", "Data.tdfs=x"], "did you mean 'tfds'?"),
+        (["show", "x", "--set", "Size.layers=2"], "only Data.… has, here"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -80,3 +90,19 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setattr(run, "train", raising(AssertionError("ours")))
     with pytest.raises(AssertionError, match="ours"):
         commands.main(["train", "quickstart"])
+
+
+def test_where_few_letters_are_known_the_others_are_question_marks(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "archlab", "config", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(experiments.home()),
+            "PYTHONIOENCODING": "ascii",
+            "PYTHONUTF8": "1",
+        },
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"archlab: error: no experiment 'caf?'")

@@ -3,6 +3,7 @@
 import pytest
 
 from archlab import commands
+from archlab.data.options import Data
 from archlab.show import sample
 from tests.show import by_hand
 
@@ -23,9 +24,9 @@ def taken(monkeypatch):
 
 def test_show_draws_what_it_is_asked_for(taken, capsys):
     said = ["--inputs", "5", "--targets", "2", "--count", "3", "--statistics", "9"]
-    said += ["--folder", "texts", "--module", "a", "--architecture", "causal_decoder"]
+    said += ["--set", "Data.folder=texts", "--module", "a", "--architecture", "causal_decoder"]
     assert commands.main(["show", "x", *said]) == 0
-    assert taken == [("x", "causal_decoder", 5, 2, 3, 9, "texts", ("a",))]
+    assert taken == [("x", "causal_decoder", 5, 2, 3, 9, Data("texts"), ("a",))]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("row 0: second") and lines[-1] == "note: odd"
 
@@ -33,6 +34,6 @@ def test_show_draws_what_it_is_asked_for(taken, capsys):
 def test_show_writes_a_page_in_place_of_it(taken, tmp_path, capsys):
     path = tmp_path / "rows.html"
     assert commands.main(["show", "x", "--html", str(path)]) == 0
-    assert taken == [("x", "prefix_decoder", 64, 32, 1, 256, None, ())]
+    assert taken == [("x", "prefix_decoder", 64, 32, 1, 256, Data(), ())]
     assert capsys.readouterr().out.splitlines() == [str(path)]
     assert path.read_text().startswith("<!doctype html>")

@@ -34,9 +34,7 @@ def said(tmp_path, monkeypatch, capsys, mixture, folder, vocabulary="", **settin
         "recipes": {mixture: str(recipe)},
         **settings,
     }
-    (tmp_path / "request.json").write_text(json.dumps(request))
-    monkeypatch.setattr(sys, "argv", ["build", str(tmp_path / "request.json")])
-    status = build.main()
+    status = build.main(json.dumps(request))
     found = json.loads(recipe.read_text()) if recipe.exists() else None
     assert found is None or [one.name for one in recipe.parent.iterdir()] == ["one.json"]
     return status, capsys.readouterr().out, found
@@ -157,17 +155,25 @@ def test_what_the_user_can_put_right_is_one_line(tmp_path, monkeypatch, capsys):
     blank.mkdir()
     (blank / "a.txt").write_text("\n")
     (tmp_path / "bad.py").write_text("raise KeyError('several\\nlines')")
-    for mixture, where, settings, words in [
-        ("folder_casual_lm", folder, {}, "did you mean 'folder_causal_lm'"),
-        ("folder_causal_lm", empty, {}, "holds no .txt"),
-        ("folder_causal_lm", blank, {}, "folder_causal_lm has no text to train on"),
-        ("folder_causal_lm", folder, {"modules": [str(tmp_path / "bad.py")]}, "KeyError"),
-        ("folder_causal_lm", folder, {"vocabulary": "none.model"}, "no SentencePiece model"),
+    (tmp_path / "typo.py").write_text(
+        "import seqio\n\nseqio.MixtureRegistry.add('both', [('folder_prefix_ml', 1)])\n"
+    )
+    mine, bad, typo = "folder_causal_lm", str(tmp_path / "bad.py"), str(tmp_path / "typo.py")
+    for mixture, where, settings, words, about in [
+        ("folder_casual_lm", folder, {}, f"did you mean '{mine}'", "folder_casual_lm"),
+        (mine, empty, {}, "holds no .txt", "Data.folder"),
+        (mine, tmp_path / "none", {}, "is not a directory", "Data.folder"),
+        (mine, blank, {}, "folder_causal_lm has no text to train on", mine),
+        (mine, folder, {"modules": [bad]}, f"{bad}:1: KeyError", ""),
+        (mine, folder, {"modules": [typo]}, f"{typo}:3: ", ""),
+        (mine, folder, {"modules": [typo]}, "did you mean 'folder_prefix_lm'?", ""),
+        (mine, folder, {"vocabulary": "none.model"}, "none.model", "Data.vocabulary"),
     ]:
         seqio.TaskRegistry.reset()
         status, out, recipe = said(tmp_path, monkeypatch, capsys, mixture, where, **settings)
         assert (status, recipe) == (build.WRONG, None)
         assert words in out and out.count("\n") == 1
+        assert out.endswith(f"\t{about}\n")
 
 
 def test_tasks_of_two_vocabularies_are_refused(monkeypatch):

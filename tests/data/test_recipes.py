@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from archlab.data.plan import Plan
 from archlab.data.recipes import Data, Preparation, Recipe, Work, prepare
 from archlab.data.reports import Report
 from archlab.data.sources import SPLITS
+from archlab.refusal import Refusal
 from tests.data.conftest import written
 
 
@@ -100,12 +103,11 @@ def test_changed_text_is_encoded_anew(tmp_path):
 
 
 def test_an_unknown_mixture_is_refused_in_one_line(corpus):
-    before = requests()
     preparation = prepare(["folder_casual_lm"], *corpus)
-    with pytest.raises(ValueError, match="'folder_casual_lm', did you mean .*_lm'") as error:
+    with pytest.raises(Refusal, match="'folder_casual_lm', did you mean .*_lm'") as error:
         preparation.wait()
-    assert "\n" not in str(error.value)
-    assert requests() <= before
+    assert "\n" not in str(error.value) and "\t" not in str(error.value)
+    assert error.value.about == "folder_casual_lm"
 
 
 def test_a_process_that_breaks_is_told_with_its_last_words(corpus, tmp_path, monkeypatch):
@@ -115,13 +117,11 @@ def test_a_process_that_breaks_is_told_with_its_last_words(corpus, tmp_path, mon
 
 
 def test_closing_stops_the_process(corpus, tmp_path, monkeypatch):
-    before = requests()
     monkeypatch.setattr(sys, "executable", program(tmp_path, "exec sleep 1000", 0))
     preparation = prepare(["folder_new"], *corpus)
     preparation.close()
     assert preparation._process.returncode < 0
     preparation.close()  # a second time does nothing
-    assert requests() <= before
     Preparation({}, None).close()
 
 
@@ -178,3 +178,59 @@ def test_numbers_that_cannot_be_are_refused():
     ]:
         with pytest.raises(ValueError, match=match):
             make()
+
+
+def test_what_a_process_is_about_is_handed_on(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "printf 'odd\\tData.folder\\n'", 2))
+    with pytest.raises(Refusal, match="^odd$") as error:
+        prepare(["folder_new"], *corpus).wait()
+    assert error.value.about == "Data.folder"
+
+
+def test_a_process_that_reads_nothing_is_told_all_the_same(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "exec <&-; echo odd", 2))
+    many = [f"folder_{'x' * 9000}_{number}" for number in range(30)]  # more than a pipe holds
+    with pytest.raises(ValueError, match="^odd$"):
+        prepare(many, *corpus).wait()
+
+
+def test_modules_are_told_by_what_they_hold(recipes, corpus, no_process, monkeypatch):
+    data, (path,) = corpus
+    monkeypatch.chdir(os.path.dirname(path))
+    for spelled in ("mixtures.py", "./mixtures.py", "mixtures"):
+        assert prepare(["both"], data, (spelled,)).wait()["both"] == recipes["both"]
+
+
+ORPHAN = """
+import sys
+from archlab.data.recipes import Data, prepare
+preparation = prepare(["folder_causal_lm"], Data(sys.argv[1]), (sys.argv[2],))
+print(preparation._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("ended", [signal.SIGTERM, signal.SIGKILL])
+def test_a_process_ends_with_the_one_that_asked(corpus, tmp_path, ended):
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        f"import pathlib, time\npathlib.Path({str(tmp_path)!r}, 'up').touch()\ntime.sleep(1000)\n"
+    )
+    asker = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, corpus[0].folder, str(slow)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    child = int(asker.stdout.readline())
+    until = time.monotonic() + 120
+    while not (tmp_path / "up").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert os.path.exists(f"/proc/{child}")
+    asker.send_signal(ended)
+    asker.communicate()
+    until = time.monotonic() + 20
+    while os.path.exists(f"/proc/{child}") and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{child}")

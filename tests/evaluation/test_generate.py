@@ -85,6 +85,13 @@ def test_the_temperature_draws_from_the_model_s_own_distribution():
     assert drawn[3] == 0  # a row of the table that no token has
 
 
+@pytest.mark.parametrize("temperature", [1e-2, 1e-30, 1e-40, 5e-324])
+def test_a_temperature_near_0_takes_the_likeliest_as_0_does(temperature):
+    logits = jnp.asarray([40.0, 41.0, 43.0, 42.0, 99.0])
+    keys = jax.random.split(jax.random.key(0), 20)
+    assert {generating.choose(logits, temperature, key, 4) for key in keys} == {2}
+
+
 def test_the_same_seed_says_the_same():
     model, weights = made("causal_decoder")
     say = [generate(model, weights, [5], 9, END, SIZE.vocab, 1.0, seed) for seed in (3, 3, 4)]
@@ -119,6 +126,10 @@ def test_a_decoder_may_begin_from_nothing():
         ("causal_decoder", [5], {"tokens": 0}, "tokens=0.*at least 1"),
         ("causal_decoder", [5], {"temperature": -1.0}, "temperature=-1.0"),
         ("causal_decoder", [5], {"temperature": float("nan")}, "temperature=nan"),
+        ("causal_decoder", [5], {"temperature": float("inf")}, "temperature=inf"),
+        ("causal_decoder", [5], {"seed": -1}, "seed=-1; it is 0 or more, below 4294967296"),
+        ("causal_decoder", [5], {"seed": 2**32}, "seed=4294967296"),
+        ("causal_decoder", [5], {"seed": 10**30}, "seed=1000"),
     ],
 )
 def test_what_cannot_be_continued_is_refused(name, prompt, settings, said):

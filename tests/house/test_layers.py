@@ -17,14 +17,14 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  axes batch directory form progress refusal spelling commands/app data/chance data/examples
-   data/huggingface data/pieces data/places data/recognition data/reports data/row data/sources
+0  axes batch directory form progress refusal spelling stop commands/app data/chance
+   data/examples data/huggingface data/pieces data/places data/recognition data/reports data/row
    model/attention model/position report/ink train/loss
-1  architecture bindings experiments mesh modules record size stages commands/vocabularies
-   data/bins data/options data/order data/packing data/prefetch data/shards data/tokenizers
+1  architecture bindings experiments mesh modules record size stages data/bins data/options
+   data/order data/packing data/prefetch data/shards data/sources data/tokenizers
    model/visibility report/lines
-2  ledger statements things data/code data/corpora data/plan data/store data/vocabulary
-   model/layers report/history train/optimizer
+2  ledger statements things commands/vocabularies data/code data/corpora data/plan data/store
+   data/vocabulary model/layers report/history train/optimizer
 3  data/features data/writer model/transformer report/figures show/row show/statistics
    data/objectives/masks data/objectives/objective
 4  settings data/readers evaluation/generate report/page train/step data/objectives/denoising

@@ -22,7 +22,7 @@ def test_a_mixture_is_shown_as_a_run_reads_it(tmp_path):
     module = tmp_path / "half.py"
     module.write_text(MIXTURE)
     lengths = {"inputs": 24, "targets": 8}
-    shown = sample.take("half", "encoder_decoder", 24, 8, 2, 64, folder, (str(module),))
+    shown = sample.take("half", "encoder_decoder", 24, 8, 2, 64, Data(folder), (str(module),))
     recipe = prepare(["half"], Data(folder=folder), (str(module),)).wait()["half"]
     rows = Rows(recipe, **lengths, kind="encoder_decoder", seed=0, stage=0)
     batch, words = rows.batch(0, 64), rows.vocabulary
@@ -36,9 +36,9 @@ def test_a_mixture_is_shown_as_a_run_reads_it(tmp_path):
     assert shown.statistics[-1].rows == 64
     assert shown.warnings == rows.warnings
 
-    fewer = sample.take("half", "encoder_decoder", 24, 8, 3, 1, folder, (str(module),))
+    fewer = sample.take("half", "encoder_decoder", 24, 8, 3, 1, Data(folder), (str(module),))
     assert (len(fewer.rows), fewer.statistics[-1].rows) == (3, 1)
-    none = sample.take("half", "encoder_decoder", 24, 8, 1, 0, folder, (str(module),))
+    none = sample.take("half", "encoder_decoder", 24, 8, 1, 0, Data(folder), (str(module),))
     assert not none.statistics
     plain = [dataclasses.replace(one, sights=[]) for one in (*shown.rows, *none.rows)]
     assert plain[0] == plain[2], "what is counted changes no row"
@@ -48,11 +48,6 @@ def test_a_mixture_is_shown_as_a_run_reads_it(tmp_path):
 def test_numbers_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="a row learns at least 1 token"):
         sample.take("python_stdlib_prefix_lm", **wrong)
-
-
-def test_a_folder_has_to_be_named():
-    with pytest.raises(ValueError, match="--folder DIR"):
-        sample.take("folder_prefix_lm")
 
 
 def test_an_architecture_that_is_not_there():

@@ -11,7 +11,7 @@ from tests import drawn
 EVERY = loop.Every(record=3, save=4, evaluate=5)
 
 
-def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY):
+def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY, stop: int = 0):
     """What happened, in order, where the state is the number of steps it has taken."""
     told, meter = [], Meter(Ledger())
 
@@ -41,8 +41,9 @@ def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY):
             record=lambda number: told.append(("record", number, meter.ledger.tokens)),
             evaluate=lambda number, state: told.append(("evaluate", number, state)),
             save=lambda number, state: told.append(("save", number, state)),
+            stop=lambda: bool(stop) and meter.ledger.tokens >= 12 * (stop - 1),
         )
-    except ValueError as error:
+    except (ValueError, loop.Stopped) as error:
         return told, meter, error
     return told, meter, state
 
@@ -118,3 +119,16 @@ def test_a_loss_that_is_not_a_number_stops_the_run_before_anything_is_saved(bad)
     assert f"not a number at step {bad}" in str(error)
     assert "in another directory with --out" in str(error)
     assert all(number < bad for _, number, _ in told)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 8])
+def test_asked_to_stop_it_saves_that_step_once_and_takes_no_other(stop):
+    told, meter, error = ran(0, 9, stop=stop, every=loop.Every(record=100, save=4, evaluate=0))
+    assert isinstance(error, loop.Stopped)
+    assert told == [("save", number, number) for number in sorted({*range(4, stop, 4), stop})]
+    assert meter.ledger.tokens == 12 * stop
+
+
+def test_asked_at_its_last_step_a_stage_ends_as_ever():
+    told, _, state = ran(0, 9, stop=9)
+    assert state == 9 and told == ran(0, 9)[0]
