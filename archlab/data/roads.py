@@ -149,17 +149,16 @@ def _placeholder(steps: list[Callable]) -> int:
 
 def _reads_the_same(one: seqio.Task, other: seqio.Task) -> bool:
     """Whether what two tasks do before their cache placeholders gives the same ids."""
-    if one is other:
-        return True
-    own, others = (
-        [
-            task.source,
-            *task.preprocessors[: _placeholder(list(task.preprocessors))],
-            task.output_features.get("targets"),
-        ]
-        for task in (one, other)
-    )
-    return _is_same(own, others, DEEP)
+    try:
+        return one is other or _is_same(_before(one), _before(other), DEEP)
+    except (TypeError, ValueError):  # of a task that SeqIO refuses, or parts that do not compare
+        return False
+
+
+def _before(task: seqio.Task) -> list:
+    """What decides a task's ids before its cache placeholder."""
+    steps = list(task.preprocessors)
+    return [task.source, *steps[: _placeholder(steps)], task.output_features.get("targets")]
 
 
 def _is_same(one: Any, other: Any, deep: int) -> bool:
