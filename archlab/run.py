@@ -29,8 +29,9 @@ from archlab.record import Record, read
 from archlab.refusal import Refusal
 from archlab.settings import Run, resolved
 from archlab.train import loop, step
-from archlab.train.checkpoint import Checkpoints, Position
+from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Meter
+from archlab.train.position import Position
 from archlab.train.step import State
 
 

@@ -222,10 +222,10 @@ class Store:
           int32 tokens of all pieces, one after another.
         """
         tokens_T = np.empty(int(np.sum(length_S)), np.int32)
-        edge_S = np.cumsum(length_S) - length_S
-        at = zip(edge_S.tolist(), start_S.tolist(), length_S.tolist(), strict=True)
-        for edge, start, length in at:
-            self._fill(tokens_T[None, edge : edge + length], np.asarray([start]))
+        for piece_T, start in zip(
+            np.split(tokens_T, np.cumsum(length_S)[:-1]), start_S, strict=True
+        ):
+            self._fill(piece_T[None], np.asarray([start]))
         return tokens_T
 
     @functools.cached_property

@@ -8,8 +8,6 @@ is kept beside them, with the position and its own digest, and all are compared 
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
-import json
 from pathlib import Path
 
 import jax
@@ -18,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from archlab import mesh
-from archlab.train.meter import Meter, restored
+from archlab.train.position import Position
 from archlab.train.step import State
 
 LONGEST = 150  # characters of what another package said that are passed on
@@ -49,56 +47,6 @@ def bit_sums(tree: mesh.Tree) -> dict[str, jax.Array]:
     return {
         mesh.path(keys): total(leaf) for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
     }
-
-
-@dataclasses.dataclass(frozen=True)
-class Position:
-    """Where a run stands.
-
-    Args:
-      total_step: steps taken in all stages, which is what its checkpoint is called.
-      stage: number of the stage, from 0.
-      step: steps taken in it.
-      meter: what the run has learnt and cost.
-      bit_sums: of the arrays that stand beside it, by path.
-    """
-
-    total_step: int
-    stage: int
-    step: int
-    meter: Meter
-    bit_sums: dict[str, int] = dataclasses.field(default_factory=dict)
-
-    def as_dict(self) -> dict:
-        """What a checkpoint keeps.
-
-        Returns:
-          JSON-able, with a digest of itself; `restored` reads it.
-        """
-        fields = {**vars(self), "meter": self.meter.as_dict()}
-        return {**fields, "sha256": _digest(fields)}
-
-    @classmethod
-    def restored(cls, kept: dict) -> "Position":
-        """Reads a position from a checkpoint.
-
-        Args:
-          kept: from `as_dict`.
-
-        Returns:
-          The position.
-
-        Raises:
-          ValueError: it is not what was saved.
-        """
-        fields = dict(kept)
-        if fields.pop("sha256", None) != _digest(fields):
-            raise ValueError("its position is not what was saved")
-        return cls(**{**fields, "meter": restored(fields["meter"])})
-
-
-def _digest(fields: dict) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 class _Latest:

@@ -30,8 +30,8 @@ LAYERS = """
 4  settings data/readers evaluation/generate report/page train/step data/objectives/denoising
    data/objectives/infilling data/objectives/language data/objectives/masking
 5  config train/meter data/objectives/table
-6  data/recipes data/tasks train/checkpoint train/loop
-7  cache data/documents data/roads data/streamed
+6  data/recipes data/tasks train/loop train/position
+7  cache data/documents data/roads data/streamed train/checkpoint
 8  data/jobs data/pipeline
 9  program data/beam data/feed evaluation/validation show/sample
 10 run trained data/build show/page show/picture

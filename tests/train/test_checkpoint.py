@@ -21,9 +21,10 @@ from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
 from archlab.size import Size
 from archlab.train import step
-from archlab.train.checkpoint import Checkpoints, Position, bit_sums
+from archlab.train.checkpoint import Checkpoints, bit_sums
 from archlab.train.meter import Losses, Meter
 from archlab.train.optimizer import Optimizer
+from archlab.train.position import Position
 
 SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40)
 ROOT = Path(__file__).parent.parent.parent
