@@ -136,8 +136,7 @@ class Store:
           row; every row begins a new piece.
         """
         at_B = np.asarray(starts, np.int64) % self.tokens
-        tokens_BL = np.empty((len(at_B), length), np.int32)
-        self._fill(tokens_BL, at_B)
+        self._fill(tokens_BL := np.empty((len(at_B), length), np.int32), at_B)
         # Ends inside a row: past its first token, before its last. Each closes a piece, and the
         # row's own end one more. They are counted on through the repeated text.
         first_B, past_B = self._closed(at_B), self._closed(at_B + length - 1)
@@ -255,15 +254,14 @@ class Store:
 
     @functools.cached_property
     def _is_kept(self) -> np.ndarray:
-        every = self._said["shards"]
-        kept = [number not in self.left_out for number in range(len(every))]
-        return np.repeat(kept, [shard["documents"] for shard in every])
+        many = [shard["documents"] for shard in self._said["shards"]]
+        return np.repeat([number not in self.left_out for number in range(len(many))], many)
 
     def _refuse(self, wrong: dict[str, str]) -> None:
         for number, shard in enumerate(self._said["shards"]):
             if shard["file"] in wrong and number not in self.left_out:
-                many = len(self._said["shards"])
-                what = f"shard {number + 1} of {many}, {shard['file']}, {wrong[shard['file']]}"
+                place = f"shard {number + 1} of {len(self._said['shards'])}"
+                what = f"{place}, {shard['file']}, {wrong[shard['file']]}"
                 raise ValueError(f"{self.path}: {what}; {AGAIN}")
         if shards.INDEX in wrong:
             raise ValueError(f"{self.path}: {shards.INDEX} {wrong[shards.INDEX]}; {AGAIN}")
@@ -295,8 +293,7 @@ def opened(path: str | Path, broken_shards: int = 0) -> Store:
     if len(bad) <= min(broken_shards, len(names) - 1):
         return Store(path, tuple(bad))
     listed = ", ".join(f"{names[number]} {wrong[names[number]]}" for number in bad[:SOME])
-    if len(bad) > SOME:
-        listed += f", and {len(bad) - SOME} more"
+    listed += f", and {len(bad) - SOME} more" if len(bad) > SOME else ""
     way = f", or leave them out: Data.broken_shards={len(bad)}" if len(bad) < len(names) else ""
     raise ValueError(
         f"{path}: of {len(names)} shards {len(bad)} cannot be read: {listed}; {AGAIN}{way}"

@@ -16,7 +16,7 @@ from archlab.train.step import Outcome, State
 
 
 class Clock:
-    """The wall clock of a process that trains: one for all stages, from the first step on."""
+    """The wall clock of a process that trains: one for all stages."""
 
     def __init__(self):
         self._since: float | None = None
