@@ -15,8 +15,9 @@ from archlab import modules
 from archlab.data import roads
 from archlab.data.documents import Documents, Made
 from archlab.data.features import Adapter
+from archlab.data.options import EXAMPLES, STREAMING, WINDOWS, Data
 from archlab.data.pipeline import Rows
-from archlab.data.recipes import EXAMPLES, STREAMING, WINDOWS, Data, prepare
+from archlab.data.recipes import prepare
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from tests.data import users

@@ -12,7 +12,9 @@ from archlab.train.position import Position
 def position() -> Position:
     ledger = Ledger(Flops(3, 4, 5), 6, 7, 8.5, 9, 1.25)
     losses = Losses({"a": 1.5}, {"a": 2.0}, 0.25, 1.0)
-    return Position(22, 1, 9, Meter(ledger, losses, 0.5, 1e-3, validated=2.5), {"weights/table_VD": 2**32 - 1})
+    return Position(
+        22, 1, 9, Meter(ledger, losses, 0.5, 1e-3, validated=2.5), {"weights/table_VD": 2**32 - 1}
+    )
 
 
 def test_a_position_is_read_back():
