@@ -159,35 +159,29 @@ def show(
     inputs: Annotated[int, typer.Option(help="Tokens of a row that are given.")] = 64,
     targets: Annotated[int, typer.Option(help="Tokens of a row that are learnt.")] = 32,
     count: Annotated[int, typer.Option(help="How many rows.")] = 1,
-    statistics: Annotated[
-        int, typer.Option(metavar="N", help="Count what N rows hold; 0 counts none.")
-    ] = 256,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page in place of drawing here.")
-    ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Your own text, for the tasks folder_...")
     ] = None,
     modules: Modules = [],  # noqa: B006
 ) -> None:
-    """Draws a task's rows, who sees whom, and what many rows hold.
+    """Draws a task's rows, and who sees whom.
 
     \b
     archlab show python_stdlib_span_corruption --architecture encoder_decoder
-    archlab show folder_prefix_lm --folder ./texts --count 3 --html rows.html
+    archlab show folder_prefix_lm --folder ./texts --count 3
     """
-    from archlab.show import page, picture, sample
-
-    text = None if folder is None else str(folder)
-    lengths = (inputs, targets, count, statistics)
-    taken = sample.take(task, architecture, *lengths, text, tuple(modules))
-    if html is not None:
-        print(page.write(taken, html))
-        return
     from rich.console import Console
 
-    console = Console(highlight=False)
-    console.print(picture.drawn(taken, console.width))
+    from archlab import show as pictures
+
+    console = Console(highlight=False, soft_wrap=True)
+    text = None if folder is None else str(folder)
+    console.print(
+        pictures.show(
+            task, architecture, inputs, targets, count, text, tuple(modules), console.width
+        ),
+        end="",
+    )
 
 
 @app.command(name="list")
