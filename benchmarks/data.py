@@ -40,12 +40,6 @@ SEED = 0
 ALONE = 0.15  # seconds of a turn of those
 # Those in which tf.data is held to one thread as well; it made no difference to the others.
 PINNED = ("span", "prefix", "prefix_decoder", "full_lm", "ul2")
-MIXTURE = """
-import seqio
-
-if "folder_ul2" not in seqio.MixtureRegistry.names():
-    seqio.MixtureRegistry.add("folder_ul2", [(f"folder_{name}", 1) for name in NAMES])
-"""
 
 
 def corpus(folder: Path, own: str | None) -> Data:
@@ -70,21 +64,17 @@ def corpus(folder: Path, own: str | None) -> Data:
     return Data(folder=str(folder))
 
 
-def prepared(folder: Path, data: Data) -> dict[str, Recipe]:
+def prepared(data: Data) -> dict[str, Recipe]:
     """Encodes the text for archlab.
 
     Args:
-      folder: to write into.
       data: where the text is.
 
     Returns:
-      The recipe of each objective, and of UL2's mixture if its denoisers are there.
+      The recipe of each objective, and of UL2's mixture.
     """
-    names, modules = [*OBJECTIVES], ()
-    if {*peers.UL2} <= {*names}:
-        (folder / "ul2.py").write_text(MIXTURE.replace("NAMES", repr(peers.UL2)))
-        names, modules = [*names, "ul2"], (str(folder / "ul2.py"),)
-    found = prepare([f"folder_{name}" for name in names], data, modules).wait()
+    names = [*OBJECTIVES, "ul2"]
+    found = prepare([f"folder_{name}" for name in names], data).wait()
     return dict(zip(names, found.values(), strict=True))
 
 
@@ -193,12 +183,11 @@ def alone(recipes: dict[str, Recipe], rounds: int) -> dict[tuple[str, str], list
     return race(lanes, rounds, ALONE)
 
 
-def reach(recipes: dict[str, Recipe], folder: Path, data: Data) -> dict:
+def reach(recipes: dict[str, Recipe], data: Data) -> dict:
     """Measures memory and seeking, in a process without TensorFlow.
 
     Args:
       recipes: of archlab's objectives.
-      folder: of `prepared`.
       data: where the text is.
 
     Returns:
@@ -210,8 +199,7 @@ def reach(recipes: dict[str, Recipe], folder: Path, data: Data) -> dict:
             with contextlib.suppress(ValueError):
                 ours(recipes[peer.objective], peer.inputs, peer.targets, peer.kind)
                 stages[f"folder_{peer.objective}"] = [peer.inputs, peer.targets, peer.kind]
-    modules = [str(path) for path in folder.glob("ul2.py")]
-    request = {"stages": stages, "data": dataclasses.asdict(data), "modules": modules}
+    request = {"stages": stages, "data": dataclasses.asdict(data)}
     command = [sys.executable, "-m", "benchmarks.reach", json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -235,10 +223,10 @@ def main() -> None:
         folder = Path(name)
         os.environ["ARCHLAB_CACHE"] = str(folder / "stores")
         data = dataclasses.replace(corpus(folder / "text", how.folder), vocabulary=how.vocabulary)
-        recipes = prepared(folder, data)
+        recipes = prepared(data)
         text = next(iter(recipes.values())).stores("train")[0].manifest
         console.print(f"{text['documents']:,} documents, {text['tokens']:,} tokens")
-        reached = {} if how.only else reach(recipes, folder, data)
+        reached = {} if how.only else reach(recipes, data)
         documents = (one.text for one in sources.folder(data.folder).documents("train"))
         names = peers.register(folder / "seqio", documents, Vocabulary(how.vocabulary))
         raced = []

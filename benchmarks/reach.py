@@ -79,9 +79,7 @@ def seek(make: Callable[[], Rows]) -> dict[str, float]:
 def main() -> None:
     """Reads the request, measures, prints."""
     request = json.loads(sys.argv[1])
-    recipes = prepare(
-        [*request["stages"]], Data(**request["data"]), tuple(request["modules"])
-    ).wait()
+    recipes = prepare([*request["stages"]], Data(**request["data"])).wait()
 
     def stage(name: str) -> Rows:
         return Rows(recipes[name], *request["stages"][name], seed=0, stage=0)
