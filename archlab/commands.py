@@ -274,7 +274,7 @@ def generate(
 @app.command()
 def cache(
     tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Tasks or mixtures.")],
-    out: Annotated[str, typer.Option(help="Folder or bucket; training finds it by Data.cache.")],
+    out: Annotated[str, typer.Option(help="Folder or bucket; for training, ARCHLAB_CACHE.")],
     workers: Annotated[int, typer.Option(help="Processes that encode.")] = 1,
     runner: Annotated[str, typer.Option(help="Apache Beam's, in their place.")] = "",
     options: Annotated[list[str], typer.Option("--beam-options", help="Of the runner.")] = [],  # noqa: B006
@@ -288,7 +288,7 @@ def cache(
 
     \b
     archlab cache python_stdlib_prefix_lm --out stores --workers 2
-    archlab train quickstart --set Data.cache=stores
+    ARCHLAB_CACHE=stores archlab train quickstart
     """
     from rich.console import Console
 
