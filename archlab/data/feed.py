@@ -88,9 +88,10 @@ def _is_same(one: dict, other: dict) -> bool:
     return {*one} == {*other} and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def _end_with(source: BinaryIO) -> None:
+def _end_with(source: int) -> None:
     """Ends this process when whoever holds the other end of its input is gone."""
-    source.read()
+    while os.read(source, 4096):
+        pass
     os._exit(0)
 
 
@@ -104,13 +105,14 @@ def main() -> int:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     try:
         feed(request, out)
     except BrokenPipeError:  # whoever read has enough
-        os._exit(0)
+        return 0
     except Exception as error:  # whatever a task's steps raise is the user's to mend
         sys.stderr.write(f"\n{_said(error)}\n")
+        sys.stderr.flush()
         return 2
     return 0
 
@@ -126,4 +128,4 @@ def _said(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # without TensorFlow's last words
