@@ -160,6 +160,7 @@ class Checkpoints:
             ),
             force=True,  # or Orbax saves nothing while there are later ones
         )
+        self._latest.void = set()  # Orbax has them down, and deletes them when this one is written
 
     def position(self, total_step: int) -> Position:
         """Reads where a checkpoint stands, without its arrays.
