@@ -129,7 +129,9 @@ def compare(folder: Path, config: dict) -> list[str]:
 
 
 def settle(folder: Path, config: dict, gin_text: str, manifest: dict) -> list[str]:
-    """Writes down what a run is; a run that goes on keeps the manifest that it began with.
+    """Writes down what a run is.
+
+    A run that goes on keeps the manifest that it began with.
 
     Args:
       folder: the run directory.

@@ -16,7 +16,7 @@ from archlab.train.step import Outcome, State
 
 
 class Clock:
-    """The wall clock of a process that trains: one for all stages, from the first step on."""
+    """The wall clock of a process: one for all stages, from its first step on."""
 
     def __init__(self):
         self._since: float | None = None

@@ -22,10 +22,10 @@ LAYERS = """
    train/loss
 1  bindings experiments ledger mesh data/objectives data/prefetch data/recipes model/layers
    model/visibility report/history
-2  data/rows model/transformer report/figures train/optimizer
+2  data/rows model/transformer report/figures train/bits train/optimizer
 3  settings data/packing data/tasks evaluation/generate report/page train/step
-4  config data/build data/pipeline train/checkpoint train/meter
-5  program show evaluation/validation train/loop
+4  config data/build data/pipeline train/meter
+5  program show evaluation/validation train/checkpoint train/loop
 6  run trained
 7  commands
 """
