@@ -266,11 +266,11 @@ def test_a_resume_that_is_refused_says_and_records_and_deletes_nothing(straight,
         for path in (tmp_path / "run").rglob("*")
         if path.is_file() and path.suffix != ".json"
     }
-    with pytest.raises(ValueError, match="13 is damaged: .*; --resume-from 12 goes back"):
+    with pytest.raises(ValueError, match="13 is damaged: .*; --resume-from 11 goes back"):
         runs.train(run, tmp_path / "run", "test")
     assert "resumed" not in capsys.readouterr().out
     assert before == {path: path.read_bytes() for path in before}
-    runs.train(run, tmp_path / "run", "test", resume_from=12)
+    runs.train(run, tmp_path / "run", "test", resume_from=11)
     assert_same(run, out, tmp_path / "run")
 
 
@@ -309,12 +309,11 @@ def test_adafactor_in_bfloat16_goes_on_to_the_same_bits_even_if_killed_while_it_
         evaluate_every=2,
     )
     runs.train(run, tmp_path / "straight", "test")
-    killed_at(monkeypatch, run, tmp_path / "run", 4)
     measured = []
 
     def fatal(*given):
         measured.append(validate(*given))
-        if len(measured) == 2:  # after step 2 of the second stage; step 4 of the first was saved
+        if len(measured) == 3:  # at step 2 of the second stage; step 4 of the first was saved
             raise Killed
         return measured[-1]
 

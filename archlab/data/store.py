@@ -221,10 +221,8 @@ class Store:
           int32 tokens of all pieces, one after another.
         """
         tokens_T = np.empty(int(np.sum(length_S)), np.int32)
-        for piece_T, start in zip(
-            np.split(tokens_T, np.cumsum(length_S)[:-1]), start_S, strict=True
-        ):
-            self._fill(piece_T[None], np.asarray([start]))
+        for end, start, length in zip(np.cumsum(length_S), start_S, length_S, strict=True):
+            self._fill(tokens_T[None, end - length : end], np.asarray([start]))
         return tokens_T
 
     @functools.cached_property

@@ -11,42 +11,16 @@ import dataclasses
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from archlab import mesh
+from archlab.train import bits
 from archlab.train.position import Position
 from archlab.train.step import State
 
 LONGEST = 150  # characters of what another package said that are passed on
 MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 STATUSES = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED")  # of XLA and TensorStore
-
-
-def bit_sums(tree: mesh.Tree) -> dict[str, jax.Array]:
-    """Sums the bits of each array, weighted by place, on the devices that hold it.
-
-    The weights are odd, so any one flipped bit changes the sum, and they differ, so two values that
-    change places nearly always do.
-
-    Args:
-      tree: arrays of 4 bytes a value.
-
-    Returns:
-      uint32 scalar of each array, by path.
-    """
-
-    def total(array: jax.Array) -> jax.Array:
-        place = jnp.zeros(array.shape, jnp.uint32)
-        for number, extent in enumerate(array.shape):
-            place = place * extent + jax.lax.broadcasted_iota(jnp.uint32, array.shape, number)
-        bits = jax.lax.bitcast_convert_type(array, jnp.uint32)
-        return jnp.sum(bits * (2 * place + 1), dtype=jnp.uint32)
-
-    return {
-        mesh.path(keys): total(leaf) for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
-    }
 
 
 class _Latest:
@@ -73,7 +47,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, keep: int | None = None, flag: str = "--resume-from"):
         self.folder, self._flag = folder, flag
-        self._sums = jax.jit(bit_sums)
+        self._sums = jax.jit(bits.sums)
         self._latest, is_ours = _Latest(keep), keep is not None
         options = ocp.CheckpointManagerOptions(
             create=is_ours, cleanup_tmp_directories=is_ours, preservation_policy=self._latest
@@ -108,6 +82,7 @@ class Checkpoints:
             ),
             force=True,  # or Orbax saves nothing while there are later ones
         )
+        self._latest.void = set()  # Orbax has them down, and deletes them when this one is written
 
     def position(self, total_step: int) -> Position:
         """Reads where a checkpoint stands, without its arrays.

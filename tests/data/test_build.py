@@ -34,7 +34,9 @@ def said(tmp_path, monkeypatch, capsys, mixture, folder, vocabulary="", **settin
         "recipes": {mixture: str(recipe)},
         **settings,
     }
-    status = build.main(json.dumps(request))
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    monkeypatch.setattr(sys, "argv", ["build", str(tmp_path / "request.json")])
+    status = build.main()
     found = json.loads(recipe.read_text()) if recipe.exists() else None
     assert found is None or [one.name for one in recipe.parent.iterdir()] == ["one.json"]
     return status, capsys.readouterr().out, found

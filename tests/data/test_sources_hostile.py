@@ -1,6 +1,7 @@
 """Ten thousand documents that nobody would wish for: none crashes, each is counted once."""
 
 import collections
+import dataclasses
 import gzip
 import json
 import random
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 import seqio
 
-from archlab.data import jobs, sources, tasks
+from archlab.data import jobs, roads, sources
+from archlab.data.options import Data
 from archlab.data.plan import Share
 from archlab.data.store import opened
 from archlab.data.vocabulary import Vocabulary
@@ -123,10 +125,10 @@ def test_the_source_counts_each_once(text):
 def test_the_store_counts_each_once_and_every_id_is_one(text, model, monkeypatch, tmp_path):
     path, wanted = text
     monkeypatch.setattr(seqio.TaskRegistry, "_REGISTRY", {})
-    request = {"folder": str(path), "vocabulary": model, "tfds": None, "modules": []}
-    request |= {"encoding": "0", "cache": str(tmp_path)}
+    data = Data(folder=str(path), vocabulary=model, cache=str(tmp_path))
+    request = {"data": dataclasses.asdict(data), "modules": [], "encoding": "0"}
     jobs.register(request)
-    (part,) = tasks.resolve("folder_causal_lm")
+    (part,) = roads.resolve("folder_causal_lm")
     counts, vocabulary, kept = collections.Counter(), Vocabulary(model), 0
     for job in jobs.of(part, request).values():
         job.writer.begin()

@@ -24,7 +24,7 @@ LAYERS = """
    data/order data/packing data/prefetch data/shards data/sources data/tokenizers
    model/visibility report/lines
 2  ledger statements things commands/vocabularies data/code data/corpora data/plan data/store
-   data/vocabulary model/layers report/history train/optimizer
+   data/vocabulary model/layers report/history train/bits train/optimizer
 3  data/features data/writer model/transformer report/figures show/row show/statistics
    data/objectives/masks data/objectives/objective
 4  settings data/readers evaluation/generate report/page train/step data/objectives/denoising

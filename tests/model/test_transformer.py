@@ -260,5 +260,6 @@ def test_t5_1_1_xxl_has_its_published_number_of_parameters():
 
 
 def test_float32_is_multiplied_as_float32_on_any_machine():
-    assert made("encoder")[0].precision == "highest"
-    assert made("encoder", dtype=jnp.bfloat16)[0].precision == "default"
+    model = Transformer(SIZE, Architecture("encoder"))
+    assert model.precision == "highest"
+    assert model.clone(dtype=jnp.bfloat16).precision == "default"
