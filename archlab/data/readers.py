@@ -76,7 +76,7 @@ class Windows:
         return self.objective.examples(text, chance, self.row, self.vocabulary)
 
     def epochs(self, rows: int) -> float:
-        """Args: rows: of the task, so far. Returns: how often its share of the text was read."""
+        """Args: rows: of the task, so far. Returns: how often its share was read."""
         return self.chunks.epochs(self.number, rows)
 
     def oddities(self) -> list[str]:
@@ -89,7 +89,7 @@ class Windows:
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """Rows that hold whole pieces, packed beforehand; an epoch is a permutation of the rows.
+    """Rows of whole pieces, packed beforehand; an epoch is a permutation of them.
 
     Args:
       packed: which pieces are in which row.

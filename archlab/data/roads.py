@@ -49,7 +49,7 @@ class Part:
 
     @functools.cached_property
     def text(self) -> str:
-        """Names what it reads: of the tasks over one text, the first in the order of letters."""
+        """Names what it reads: of tasks over one text, the first by letters."""
         own = self.task.preprocessors[-1] if self.task.preprocessors else None
         if self.road == WINDOWS and isinstance(own, tasks.Corrupt):
             return self.task.name.removesuffix(f"_{own.objective}")

@@ -137,7 +137,7 @@ def register(
     objectives: Sequence[str] = tuple(OBJECTIVES),
     folder: str | None = None,
 ) -> list[str]:
-    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture of them.
+    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture.
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))

@@ -76,7 +76,7 @@ class Bytes:
 
 
 class Numbers:
-    """Ids that others made and only they can read; a `Tokenizer` that has no text for them.
+    """Ids that others made, and only they can read; a `Tokenizer` without text.
 
     Example:
       >>> Numbers("ids:1000,0,1,1000").decode([17, 4])
