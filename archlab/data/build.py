@@ -92,7 +92,8 @@ def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
       stores: those that there are, and None for those without text.
 
     Returns:
-      The recipe, JSON-able: "vocabulary", "tasks" and "fingerprints".
+      The recipe, JSON-able: "vocabulary" and "tasks"; "request", for those that are streamed; and
+      what it follows from, "encoding", "fingerprints" and "files".
 
     Raises:
       ValueError: tasks of two vocabularies.
@@ -115,6 +116,7 @@ def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
             for part in parts
         ],
         "request": {fact: request[fact] for fact in ("data", "modules")},
+        "encoding": request["encoding"],
         "fingerprints": _all(jobs.fingerprints(part, request) for part in parts),
         "files": _all(jobs.files(part) for part in parts),
     }

@@ -128,6 +128,8 @@ class Recipe:
             texts = [_named(one) if one else None for one in found]
             made = [task[fact] for fact in ("road", "objective", "parameters")]
             facts.append([task["name"], task["rate"], *made, texts])
+        if STREAMING in self.roads:  # no store holds their text: code and files stand for it
+            facts += [self.content[fact] for fact in ("encoding", "fingerprints", "files")]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -166,8 +166,18 @@ def recipe(module, *names):
         {"name": name, **made, "splits": ["train", "validation"], "stores": {}} for name in names
     ]
     data = {"folder": None, "vocabulary": ""}
-    request = {"data": data, "modules": [module]}
-    return Recipe("mine", {"vocabulary": V.spec(), "tasks": tasks, "request": request})
+    content = {"vocabulary": V.spec(), "tasks": tasks, "encoding": "a", "files": {"b": "c"}}
+    content |= {"request": {"data": data, "modules": [module]}, "fingerprints": {}}
+    return Recipe("mine", content)
+
+
+@pytest.mark.parametrize("fact", ["encoding", "files", "fingerprints"])
+def test_other_code_or_files_are_another_stream(fact):
+    one = recipe("", "one")
+    other = Recipe("mine", {**one.content, fact: {"another": "mark"}})
+    assert one.digest == recipe("", "one").digest != other.digest
+    cached = {**one.content, "tasks": [{**one.content["tasks"][0], "road": "examples"}]}
+    assert Recipe("mine", cached).digest == Recipe("mine", {**cached, fact: {}}).digest
 
 
 def test_validation_is_read_in_order_and_from_memory(module):
