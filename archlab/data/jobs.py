@@ -15,7 +15,7 @@ from archlab.data.plan import DOCUMENTS, Plan, Share, begun
 from archlab.data.roads import Part
 from archlab.data.vocabulary import Vocabulary
 from archlab.data.writer import Writer
-from archlab.refusal import blame
+from archlab.refusal import Refusal, blame
 
 WHOLE = 2**62  # documents of a shard that is a whole part
 
@@ -100,7 +100,8 @@ class Job:
             return self.writer.finish(facts).path
         except writer.Empty:
             if self.documents.split == "train":
-                raise ValueError(f"{self.documents.task.name} has no text to train on") from None
+                name = self.documents.task.name
+                raise Refusal(f"{name} has no text to train on", name) from None
             return None
 
 

@@ -27,8 +27,9 @@ def alone(monkeypatch, tmp_path):
 def said(tmp_path, monkeypatch, capsys, mixture, folder, vocabulary="", **settings):
     """The exit status, what was printed, and the recipe."""
     recipe = tmp_path / "recipes" / "one.json"
+    data = Data(folder=str(folder), vocabulary=vocabulary, cache=settings.pop("cache", None))
     request = {
-        "data": dataclasses.asdict(Data(folder=str(folder), vocabulary=vocabulary)),
+        "data": dataclasses.asdict(data),
         "modules": [],
         "encoding": "0",
         "recipes": {mixture: str(recipe)},
@@ -146,7 +147,7 @@ def test_a_worker_that_fails_is_heard(tmp_path, monkeypatch, capsys, status):
     found, out, recipe = said(*how, **settings)
     assert (found, recipe) == (build.WRONG, None)
     *told, last = out.splitlines()
-    assert last == "it is wrong"
+    assert last == "it is wrong\t"
     assert [reports.read(line).documents for line in told] == [1, 2]  # of both together
 
 
