@@ -222,6 +222,18 @@ def test_a_changed_setting_is_refused_unless_it_may_change(folder, tmp_path, cap
         runs.train(run, tmp_path / "run", "other")
 
 
+def test_a_module_is_told_by_what_it_holds(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("x = 1\n")
+    run = corpus.run(folder, "causal_decoder", [corpus.stage("causal_lm", 2)])
+    runs.train(run, tmp_path / "run", "test", modules=("own.py",))
+    for spelled in ("./own.py", str(tmp_path / "own.py"), "own"):
+        runs.train(run, tmp_path / "run", "test", modules=(spelled,))
+    (tmp_path / "own.py").write_text("x = 2\n")
+    with pytest.raises(ValueError, match=r"cannot change .*modules\.0: own \w+ → own \w+;"):
+        runs.train(run, tmp_path / "run", "test", modules=("own.py",))
+
+
 def test_changed_text_is_refused(monkeypatch, tmp_path):
     texts = corpus.written(tmp_path / "texts", 30)
     run = corpus.run(texts, "causal_decoder", [corpus.stage("causal_lm", 2)])

@@ -14,6 +14,7 @@ from archlab.form import NONE, NUMBER
 from archlab.report.lines import FORMS
 
 PLACE = ("kind", "stage", "step", "total_step", "stage_name")
+MANIFEST = {"devices": ([object], NONE), "versions": ({}, NONE)}
 CONFIG = {"run": ({"expect": ([NUMBER], NONE)}, NONE)}
 NOTHING = {
     "flops": {"body": 0, "head": 0, "attention": 0},
@@ -196,7 +197,7 @@ def read(folder: Path, name: str) -> History:
         end=ends[-1] if has_ended else None,
         config=_kept(folder / "config.json", CONFIG),
         gin=gin.read_text(encoding="utf-8", errors="replace") if gin.is_file() else "",
-        manifest=_kept(folder / "manifest.json", {}),
+        manifest=_kept(folder / "manifest.json", MANIFEST),
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import seqio
 
-from archlab.data import beam, jobs, tasks
+from archlab.data import beam, jobs, roads
 from archlab.data.plan import Share
 from archlab.data.recipes import Data, Work, prepare
 from tests.data.conftest import written
@@ -55,7 +55,7 @@ def test_a_share_is_written_from_the_request_alone(text, wanted, tmp_path, monke
         **{"modules": [], "encoding": "0", "recipes": {"folder_causal_lm": ""}, "shards": 5},
     }
     jobs.register(request)
-    (part,) = tasks.resolve("folder_causal_lm")
+    (part,) = roads.resolve("folder_causal_lm")
     every = jobs.of(part, request).values()
     for job in every:
         job.writer.begin()

@@ -70,6 +70,14 @@ def test_whatever_is_odd_in_a_line_is_refused_in_one_line_or_not_needed(
             assert "\n" not in str(error) and str(run) in str(error), where
 
 
+@pytest.mark.parametrize("text", ['{"devices": 5}', '{"devices": "x"}', '{"versions": 3}'])
+def test_a_manifest_of_another_form_is_named(tmp_path, text):
+    run = write(tmp_path / "run", whole())
+    (run / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match="manifest.json is not as archlab writes it: [dv]"):
+        history.read(run, "run")
+
+
 @pytest.mark.parametrize("text", ['{"run": 3}', '{"run": {"expect": [1, "x"]}}', '{"run": []}'])
 def test_a_config_of_another_form_is_named(tmp_path, text):
     run = write(tmp_path / "run", whole())
