@@ -154,7 +154,9 @@ def _together(path: str, workers: int, tally: Tally) -> None:
     with contextlib.ExitStack() as closing:
         started = []
         for worker in range(workers):
-            one = subprocess.Popen([*command, str(worker)], stdout=subprocess.PIPE, text=True)
+            one = subprocess.Popen(
+                [*command, str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
             closing.callback(_stop, one)
             started.append(one)
         said = [""] * workers
@@ -184,6 +186,7 @@ def _stop(process: subprocess.Popen) -> None:
     if process.poll() is None:
         process.kill()
     process.wait()
+    process.stdin.close()
     process.stdout.close()
 
 
