@@ -111,6 +111,7 @@ def main() -> int:
     except BrokenPipeError:  # whoever read has enough
         return 0
     except Exception as error:  # whatever a task's steps raise is the user's to mend
+        sys.stdout.flush()  # what was printed comes before what is said last
         sys.stderr.write(f"\n{_said(error)}\n")
         sys.stderr.flush()
         return 2
