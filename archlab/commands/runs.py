@@ -56,5 +56,6 @@ def generate(
         words.size,
         temperature,
         seed,
+        words.start,
     )
     print(prompt + words.decode(ids))

@@ -16,6 +16,7 @@ from archlab.data.packing import pack
 from archlab.data.readers import Reader, Stored, Whole, Windows
 from archlab.data.recipes import Recipe
 from archlab.data.row import Row
+from archlab.data.store import Store
 from archlab.data.streamed import Streamed
 
 LOOSE = 0.99  # rows that are filled less than this are worth a word
@@ -62,9 +63,13 @@ class Rows:
         self.row = Row(inputs, targets, kind)
         self.vocabulary, self.objectives = recipe.vocabulary, recipe.objectives
         self._key = (seed, stage) if split == "train" else (split, split)
-        self._readers = self._reading(recipe, split, documents)
+        self._readers = self._reading(recipe, split, documents, recipe.rates)
         try:
-            self._order = Order(self._rates(recipe.rates, unit))
+            rates = self._rates(recipe.rates, unit)
+            if unit != "rows":  # a text is shared out by how many rows its tasks have
+                self.close()
+                self._readers = self._reading(recipe, split, documents, rates)
+            self._order = Order(tuple(rates))
             self.warnings = [
                 f"{name}: {said}"
                 for name, reader in zip(self.objectives, self._readers, strict=True)
@@ -129,7 +134,9 @@ class Rows:
             if isinstance(reader, Streamed):
                 reader.close()
 
-    def _reading(self, recipe: Recipe, split: str, documents: str) -> list[Reader]:
+    def _reading(
+        self, recipe: Recipe, split: str, documents: str, rates: list[float]
+    ) -> list[Reader]:
         """What reads each task; tasks over one text share it out among themselves."""
         assert documents in ("joined", "whole")
         stores, tasks = recipe.stores(split), recipe.content["tasks"]
@@ -154,15 +161,17 @@ class Rows:
             else:
                 texts.setdefault(str(store.path), []).append(number)
         for text, numbers in enumerate(texts.values()):
-            readers |= self._windows(recipe, stores[numbers[0]], numbers, text)
+            own = tuple(rates[number] for number in numbers)
+            readers |= self._windows(recipe, stores[numbers[0]], numbers, text, own)
         return [readers[number] for number in range(len(tasks))]
 
-    def _windows(self, recipe: Recipe, store, numbers: list[int], text: int) -> dict[int, Reader]:
+    def _windows(
+        self, recipe: Recipe, store: Store, numbers: list[int], text: int, rates: tuple[float, ...]
+    ) -> dict[int, Reader]:
         how = [recipe.objective(number) for number in numbers]
         for number, objective in zip(numbers, how, strict=True):
             objective.check(recipe.objectives[number], self.row, self.vocabulary)
         raw = tuple(objective.raw(self.row, self.vocabulary) for objective in how)
-        rates = tuple(recipe.rates[number] for number in numbers)
         chunks = Chunks((*self._key, text), store.tokens, raw, rates)
         return {
             number: Windows(
@@ -171,17 +180,17 @@ class Rows:
             for place, (number, objective) in enumerate(zip(numbers, how, strict=True))
         }
 
-    def _rates(self, rates: list[float], unit: str) -> tuple[float, ...]:
+    def _rates(self, rates: list[float], unit: str) -> list[float]:
         """How many rows of each task there are, for rates in another unit."""
         assert unit in ("rows", "tokens", "loss_tokens")
         if unit == "rows" or len(rates) == 1:
-            return tuple(rates)
+            return rates
         counted = (reader.examples(np.arange(SAMPLE)) for reader in self._readers)
         if unit == "tokens":
             many = [examples.tokens for examples in counted]
         else:
             many = [examples.loss_tokens for examples in counted]
-        return tuple(SAMPLE * rate / one for rate, one in zip(rates, many, strict=True))
+        return [SAMPLE * rate / one for rate, one in zip(rates, many, strict=True)]
 
     def _looseness(self, reader: Reader) -> list[str]:
         share = reader.examples(np.arange(SAMPLE)).tokens / (SAMPLE * self.row.total)

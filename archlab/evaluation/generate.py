@@ -28,7 +28,7 @@ def _only(value: int) -> np.ndarray:
     return np.full((1, 1), value, np.int32)
 
 
-def prompted(prompt: list[int], length: int) -> Stream:
+def prompted(prompt: list[int], length: int, start: int = 0) -> Stream:
     """Lays a prompt out as one segment of one row.
 
     Example, prompt 7 8 in a row of 5:
@@ -38,15 +38,16 @@ def prompted(prompt: list[int], length: int) -> Stream:
       end_BL       3 3 3 0 0
 
     Args:
-      prompt: ids, without a 0 before them.
+      prompt: ids.
       length: of the row, at least one more than the prompt.
+      start: id that a decoder reads before them.
 
     Returns:
       NumPy arrays of one row.
     """
     read = len(prompt) + 1
     tokens_BL, position_BL, edge_BL = (np.zeros((1, length), np.int32) for _ in range(3))
-    tokens_BL[0, 1:read] = prompt
+    tokens_BL[0, :read] = [start, *prompt]
     position_BL[0, :read] = np.arange(read)
     edge_BL[0, :read] = read
     return Stream(tokens_BL, position_BL, np.zeros_like(edge_BL), edge_BL, edge_BL)
@@ -133,6 +134,7 @@ def generate(
     allowed: int,
     temperature: float = 0.0,
     seed: int = 0,
+    start: int = 0,
 ) -> list[int]:
     """Continues a prompt.
 
@@ -145,6 +147,7 @@ def generate(
       allowed: how many ids the vocabulary has.
       temperature: see `choose`.
       seed: of the draws, 0 or more, below 2**32; unused at temperature 0.
+      start: id that a decoder reads first.
 
     Returns:
       The ids added, without the prompt and without the end.
@@ -170,7 +173,7 @@ def generate(
     read = len(decoder_prompt) + 1
     length = _up(read)
     cache = empty(model, _up(read + tokens), _up(source) if source else 0)
-    stream = prompted(decoder_prompt, length)
+    stream = prompted(decoder_prompt, length, start)
     keys = jax.random.split(jax.random.key(seed), tokens)
     found: list[int] = []
     position = 0

@@ -13,12 +13,13 @@ def test_generate_continues_the_prompt(monkeypatch, capsys):
         decode=lambda ids: "".join(map(chr, ids)),
         end=1,
         size=384,
+        start=2,
     )
     read = types.SimpleNamespace(model="model", weights="weights", vocabulary=words)
     monkeypatch.setattr(trained, "load", lambda folder, step: {(Path("a"), 7): read}[folder, step])
 
-    def continued(model, weights, prompt, tokens, end, allowed, temperature, seed):
-        assert (model, weights, end, allowed) == ("model", "weights", 1, 384)
+    def continued(model, weights, prompt, tokens, end, allowed, temperature, seed, start):
+        assert (model, weights, end, allowed, start) == ("model", "weights", 1, 384, 2)
         return [*prompt[:tokens], ord(str(temperature)[0]), ord(str(seed))]
 
     monkeypatch.setattr(generate, "generate", continued)

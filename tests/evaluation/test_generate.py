@@ -137,3 +137,11 @@ def test_what_cannot_be_continued_is_refused(name, prompt, settings, said):
     settings = {"tokens": 3, "end": END, "allowed": SIZE.vocab, **settings}
     with pytest.raises(ValueError, match=said):
         generate(model, weights, prompt, **settings)
+
+
+def test_a_decoder_begins_with_the_start_of_its_vocabulary():
+    row = prompted([7, 8], 5, start=4)
+    assert row.tokens_BL.tolist() == [[4, 7, 8, 0, 0]]
+    model, weights = made("causal_decoder")
+    said = {generate(model, weights, [5], 9, -1, SIZE.vocab, start=start)[0] for start in range(9)}
+    assert len(said) > 1
