@@ -37,7 +37,10 @@ MAY_CHANGE = (
     "run.unroll",
 )
 OWN = (".lock", "config.gin", "config.tmp", "manifest.tmp")  # what a run leaves that never began
-VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config", "seqio")
+VERSIONED = (
+    *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config", "grain"),
+    *("seqio", "t5", "tensorflow", "tensorflow-datasets", "sentencepiece", "tokenizers"),
+)
 
 
 def flat(settings: object, prefix: str = "") -> dict[str, object]:

@@ -19,6 +19,7 @@ from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Recipe, prepare
 from archlab.data.sources import SPLITS
+from archlab.data.vocabulary import same
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger, visited
 from archlab.model.transformer import parameters
@@ -87,7 +88,7 @@ def train(
         if position.step < program.stage.total_steps:
             program.learn  # noqa: B018 - compiled while another process prepares the text
         recipes = preparation.wait(lambda report: progress.say(str(report)))
-        _check_size(run, recipes)
+        _check_vocabulary(run, recipes)
         rows = [_rows(each, recipes[each.stage.mixture], closing) for each in programs]
         made = directory.made_with([f"{one.platform} {one.device_kind}" for one in jax.devices()])
         moved = directory.settle(out, config, gin_text, made | _text(recipes))
@@ -212,8 +213,15 @@ def _take(
         return loop.train(state, position.step, *arguments)
 
 
-def _check_size(run: Run, recipes: dict[str, Recipe]) -> None:
+def _check_vocabulary(run: Run, recipes: dict[str, Recipe]) -> None:
+    first = next(iter(recipes))
     for name, recipe in recipes.items():
+        if not same(recipe.content["vocabulary"], recipes[first].content["vocabulary"]):
+            raise Refusal(
+                f"{name} and {first} have different vocabularies, and a run has one table of them: "
+                f"{recipe.content['vocabulary']} and {recipes[first].content['vocabulary']}",
+                name,
+            )
         if recipe.vocabulary.size > run.size.vocab:
             raise Refusal(
                 f"Size.vocab={run.size.vocab} is too small for {name}, whose vocabulary has "

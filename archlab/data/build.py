@@ -23,6 +23,7 @@ from archlab.data.places import Place
 from archlab.data.plan import shares
 from archlab.data.reports import Tally
 from archlab.data.roads import Part
+from archlab.data.vocabulary import same
 from archlab.refusal import Refusal, blame
 
 WRONG = 2
@@ -115,7 +116,6 @@ def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
             }
             for part in parts
         ],
-        "request": {fact: request[fact] for fact in ("data", "modules")},
         "encoding": request["encoding"],
         "fingerprints": _all(jobs.fingerprints(part, request) for part in parts),
         "files": _all(jobs.files(part) for part in parts),
@@ -130,7 +130,7 @@ def _parts(mixture: str, request: dict) -> list[Part]:
     with blame(mixture):
         parts = roads.resolve(mixture, request["data"]["road"])
         specs = [part.vocabulary.spec() for part in parts]
-        if any(spec != specs[0] for spec in specs):
+        if any(not same(spec, specs[0]) for spec in specs):
             raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
         return parts
 

@@ -58,6 +58,11 @@ class Prepared(seqio.TfdsDataSource):
         self._name, self._text, self._splits_said = name, text, splits
         self._language, self._languages = language, languages
 
+    @property
+    def facts(self) -> list:
+        """What its text is decided by, besides what the data set holds; JSON-able."""
+        return [self._name, self._text, self._splits_said, self._language, self._languages]
+
     @functools.cached_property
     def tfds_dataset(self) -> seqio.utils.LazyTfdsLoader:
         """SeqIO's own reader of it.

@@ -136,7 +136,8 @@ def of(part: Part, request: dict) -> dict[str, Job]:
         return {}
     # A model is known by its digest, wherever it lies.
     words = {fact: value for fact, value in part.vocabulary.spec().items() if fact != "path"}
-    marks = json.dumps([words, fingerprints(part, request), files(part)], sort_keys=True)
+    own = getattr(part.task.source, "facts", None)  # of a data set: its name and version
+    marks = json.dumps([words, own, fingerprints(part, request), files(part)], sort_keys=True)
     root, found = store.root(request["data"]["cache"]), {}
     for split in sources.SPLITS:
         if split in part.task.splits:

@@ -42,9 +42,10 @@ def shuffled(index: int, size: int, key: int) -> int:
     return index_shuffle(index, max_index=size - 1, seed=key % 2**32, rounds=ROUNDS)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=256)
 def _permutation(size: int, key: int) -> np.ndarray:
-    return np.argsort(Chance((key,), 0, 1).words("permutation", size)[0], kind="stable")
+    words = Chance((key,), 0, 1).words("permutation", size)[0]
+    return np.argsort(words, kind="stable").astype(np.uint16)  # there are 2^16 places at most
 
 
 def whole(rates: Sequence[float], totals: Iterable[int]) -> list[int]:

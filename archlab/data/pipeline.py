@@ -190,6 +190,9 @@ class Rows:
             many = [examples.tokens for examples in counted]
         else:
             many = [examples.loss_tokens for examples in counted]
+        for name, one in zip(self.objectives, many, strict=True):
+            if not one:
+                raise ValueError(f"the first {SAMPLE} rows of {name} hold no {unit} to count")
         return [SAMPLE * rate / one for rate, one in zip(rates, many, strict=True)]
 
     def _looseness(self, reader: Reader) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from archlab.batch import Batch
 
+LONG = 10.0  # seconds that leaving waits for a batch in hand; a stream may be reading for hours
+
 
 class Numbered(Protocol):
     """What can make any rows of a stage, given their numbers."""
@@ -72,4 +74,4 @@ class Prefetch:
 
     def __exit__(self, *_) -> None:
         self._is_over.set()
-        self._thread.join()
+        self._thread.join(LONG)

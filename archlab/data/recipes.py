@@ -122,15 +122,16 @@ class Recipe:
     @functools.cached_property
     def digest(self) -> str:
         """Names the text, the tasks and the vocabulary; other digests are other rows."""
-        facts = [self.content["vocabulary"]["size"]]
+        spec = self.content["vocabulary"]
+        facts: list = [{fact: value for fact, value in spec.items() if fact != "path"}]
         for number, task in enumerate(self.content["tasks"]):
             found = (self.stores(split)[number] for split in sources.SPLITS)
             texts = [_named(one) if one else None for one in found]
-            made = [task[fact] for fact in ("road", "objective", "parameters")]
-            facts.append([task["name"], task["rate"], *made, texts])
+            how = dataclasses.asdict(self.objective(number)) if task["objective"] else None
+            facts.append([task["name"], task["rate"], task["road"], task["objective"], how, texts])
         if STREAMING in self.roads:  # no store holds their text: code and files stand for it
             facts += [self.content[fact] for fact in ("encoding", "fingerprints", "files")]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class Preparation:
@@ -142,6 +143,7 @@ class Preparation:
       process: that writes them; None if they are there.
       request: file that the process reads.
       errors: file that its complaints go to.
+      asked: the fields of `Data` and the modules, for what streams.
     """
 
     def __init__(
@@ -151,8 +153,9 @@ class Preparation:
         process: subprocess.Popen | None = None,
         request: str = "",
         errors: IO[str] | None = None,
+        asked: dict | None = None,
     ):
-        self._paths, self._broken_shards = paths, broken_shards
+        self._paths, self._broken_shards, self._asked = paths, broken_shards, asked or {}
         self._process, self._request, self._errors = process, request, errors
 
     def wait(self, tell: Callable[[Report], None] = lambda report: None) -> dict[str, Recipe]:
@@ -185,7 +188,9 @@ class Preparation:
             if status:
                 raise RuntimeError(f"encoding the text broke:\n{errors[-2000:]}")
         return {
-            name: Recipe(name, json.loads(_read(path)), self._broken_shards)
+            name: Recipe(
+                name, {**json.loads(_read(path)), "request": self._asked}, self._broken_shards
+            )
             for name, path in self._paths.items()
         }
 
@@ -225,12 +230,12 @@ def prepare(
     paths = {
         name: f"{root}/recipes/{hashed(name, mark):016x}.json" for name in dict.fromkeys(mixtures)
     }
+    asked = {"data": {**dataclasses.asdict(data), "cache": root}, "modules": list(modules)}
     if all(_is_fresh(path, data) for path in paths.values()):
-        return Preparation(paths, data.broken_shards)
+        return Preparation(paths, data.broken_shards, asked=asked)
     request = {
         **dataclasses.asdict(work),
-        "data": {**dataclasses.asdict(data), "cache": root},
-        "modules": list(modules),
+        **asked,
         # Of the text, its own state decides, and of the vocabulary, what it is.
         "encoding": code.digest(modules, [data.tfds], code.ENCODING),
         "recipes": paths,
@@ -249,7 +254,7 @@ def prepare(
             env=quiet(),
         )
         undone.pop_all()  # from here on it is the preparation's to close
-    return Preparation(paths, data.broken_shards, process, file.name, errors)
+    return Preparation(paths, data.broken_shards, process, file.name, errors, asked)
 
 
 def quiet() -> dict[str, str]:
@@ -259,7 +264,7 @@ def quiet() -> dict[str, str]:
       The variables: it needs no accelerator, and TensorFlow's greetings help nobody.
     """
     own = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    return {**os.environ, **own}
+    return {**os.environ, **own, "PYTHONHASHSEED": "0"}  # a user's steps may look at a hash
 
 
 def _is_fresh(path: str, data: Data) -> bool:
@@ -273,8 +278,11 @@ def _is_fresh(path: str, data: Data) -> bool:
     for pattern, mark in content["files"].items():
         if sources.marked(pattern) != mark:
             return False
-    stores = [one for task in content["tasks"] for one in task["stores"].values() if one]
-    return all(shards.MANIFEST in Place(one).files() for one in stores)
+    with contextlib.suppress(ValueError):  # of a vocabulary that is another by now
+        Vocabulary.from_spec(content["vocabulary"])
+        stores = [one for task in content["tasks"] for one in task["stores"].values() if one]
+        return all(shards.MANIFEST in Place(one).files() for one in stores)
+    return False
 
 
 def _read(path: str) -> bytes:

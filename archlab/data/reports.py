@@ -126,7 +126,7 @@ class Tally:
             return
         now = self._clock()
         self._said[name] = now
-        done = self._done[name].values()
+        done = list(self._done[name].values())  # another thread may add to it
         documents, tokens = (sum(one[part] for one in done) for part in (0, 1))
         seconds = now - self._since.get(name, now)
         self._say(Report(name, documents, tokens, seconds, self._totals[name]).line())

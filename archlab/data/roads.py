@@ -51,10 +51,10 @@ class Part:
     def text(self) -> str:
         """Names what it reads: of tasks over one text, the first by letters."""
         own = self.task.preprocessors[-1] if self.task.preprocessors else None
-        if self.road == WINDOWS and isinstance(own, tasks.Corrupt):
-            return self.task.name.removesuffix(f"_{own.objective}")
         if self.road == EXAMPLES:
             return self.task.name
+        if isinstance(own, tasks.Corrupt):
+            return self.task.name.removesuffix(f"_{own.objective}")
         every = (seqio.TaskRegistry.get(name) for name in sorted(seqio.TaskRegistry.names()))
         return next(task.name for task in every if _reads_the_same(task, self.task))
 

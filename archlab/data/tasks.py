@@ -1,7 +1,7 @@
 """Tasks: sources and objectives, registered with SeqIO, and encoded once for the index.
 
-`register("mine", source)` names `mine_causal_lm`, `mine_prefix_lm`, `mine_span_corruption` and
-`mine_masked_lm`, ordinary SeqIO tasks; mixtures of them are SeqIO's own. Everything before a task's
+`register("mine", source)` names `mine_causal_lm` and so on, an ordinary SeqIO task for each
+objective, and the mixture `mine_ul2`; other mixtures are SeqIO's own. Everything before a task's
 cache placeholder runs once, into a token store; what comes after it is the objective.
 
 This file, `corpora` and `features` import SeqIO and TensorFlow, and so do those that know them; the

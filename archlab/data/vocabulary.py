@@ -252,5 +252,18 @@ class Vocabulary:
         return vocabulary
 
 
+def same(one: dict, other: dict) -> bool:
+    """Says whether two specs are of one vocabulary, wherever its file lies.
+
+    Args:
+      one: from `Vocabulary.spec`.
+      other: from `Vocabulary.spec`.
+
+    Returns:
+      True if their ids are the same.
+    """
+    return {**one, "path": bool(one["path"])} == {**other, "path": bool(other["path"])}
+
+
 def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()

@@ -1,5 +1,6 @@
 """A sample of a task: its first rows, and what many of them hold."""
 
+import contextlib
 import dataclasses
 
 import jax
@@ -74,9 +75,9 @@ def take(
         recipe = preparation.wait()[task]
     finally:
         preparation.close()
-    rows = Rows(recipe, inputs, targets, chosen.kind, seed=0, stage=0)
-    words, names = rows.vocabulary, rows.objectives
-    batch = rows.batch(0, max(count, counted))
+    with contextlib.closing(Rows(recipe, inputs, targets, chosen.kind, seed=0, stage=0)) as rows:
+        words, names = rows.vocabulary, rows.objectives
+        batch = rows.batch(0, max(count, counted))
     drawn = [read(batch, number, words, chosen, names) for number in range(count)]
     first = jax.tree.map(lambda array: array[:counted], batch)
     found = statistics(first, words, names) if counted else []

@@ -31,9 +31,11 @@ OBJECTIVES: dict[str, Objective] = {
     "ul2_s_quarter": Denoising(rate=0.25, mean=math.inf, mode="S"),
     "masked_lm": Masking(),
     "masked_lm_30": Masking(rate=0.3, masked=1.0, replaced=0.0),
+    "masked_lm_40_20": Masking(rate=0.4, predicted=0.5),
     "mntp": Masking(is_shifted=True),
     "masked_diffusion": Masking(rate=0, masked=1.0, replaced=0.0),
     "fim": Infilling(),
+    "fim_characters": Infilling(is_by_character=True),
     "fim_psm": Infilling(order="psm"),
     "fim_spm": Infilling(order="spm"),
 }
