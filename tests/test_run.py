@@ -78,6 +78,14 @@ def killed_at(monkeypatch, run, out: Path, total_step: int, modules: tuple[str, 
             runs.train(run, out, "test", modules=modules)
 
 
+def without_end(out: Path):
+    """What a run leaves that is killed after its last checkpoint and before its last word."""
+    path = out / "metrics.jsonl"
+    *lines, end = path.read_text().splitlines(keepends=True)
+    assert json.loads(end)["kind"] == "end"
+    path.write_text("".join(lines))
+
+
 @pytest.fixture(scope="module")
 def straight(folder, tmp_path_factory):
     """A run of two stages that nothing interrupted, with a pause between the two."""
@@ -214,10 +222,11 @@ def test_a_changed_setting_is_refused_unless_it_may_change(folder, tmp_path, cap
     may = dataclasses.replace(run, record_every=1, keep=2, mesh=Mesh(4, 2))
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
     end = runs.train(may, tmp_path / "run", "test")
-    said = capsys.readouterr().out
-    assert "changed run.record_every: 2 → 1" in said
-    assert "already finished: trained" in said and end["kind"] == "end"
+    assert "already finished: trained" in capsys.readouterr().out and end["kind"] == "end"
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+    without_end(tmp_path / "run")
+    runs.train(may, tmp_path / "run", "test")
+    assert "changed run.record_every: 2 → 1" in capsys.readouterr().out
     with pytest.raises(ValueError, match="holds another run, of test; .* for other with --out"):
         runs.train(run, tmp_path / "run", "other")
 
@@ -269,6 +278,7 @@ def test_what_is_refused_before_the_first_step_may_be_put_right_in_the_same_dire
 def test_a_resume_that_is_refused_says_and_records_and_deletes_nothing(straight, tmp_path, capsys):
     run, out, _ = straight
     shutil.copytree(out, tmp_path / "run")
+    without_end(tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "13"
     for path in (last / "moments").rglob("*"):
         if path.is_file():
@@ -291,6 +301,7 @@ def test_a_run_that_goes_on_with_other_versions_says_so_and_records_them(
 ):
     run, out, _ = straight
     shutil.copytree(out, tmp_path / "run")
+    without_end(tmp_path / "run")
     path = tmp_path / "run" / "manifest.json"
     path.write_text(path.read_text().replace(f'"jax": "{jax.__version__}"', '"jax": "0.0.1"'))
     runs.train(run, tmp_path / "run", "test")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from archlab import commands, config, experiments, run
+from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.sources import CORPORA, SOURCES
 from archlab.refusal import Refusal
 from archlab.stop import Stop
 from archlab.train import loop
@@ -23,7 +25,8 @@ def test_list_names_everything(capsys):
     home = experiments.home()
     for path in [*home.glob("experiments/*.gin"), *home.glob("gin/*/*.gin")]:
         assert path.stem in said
-    assert "python_stdlib_span_corruption" in said
+    for word in ["SOURCE_OBJECTIVE", *SOURCES, *CORPORA, *OBJECTIVES]:
+        assert word in said
 
 
 def test_train_hands_the_experiment_on(calls):

@@ -73,7 +73,7 @@ def recipes(documents, tmp_path_factory):
     (home / "text").mkdir()
     for number, text in enumerate(documents):
         (home / "text" / f"{number}.txt").write_text(text)
-    return bench.prepared(home, Data(folder=str(home / "text")))
+    return bench.prepared(Data(folder=str(home / "text"), cache=str(home / "stores")))
 
 
 def test_no_token_of_archlabs_rows_is_counted_twice(recipes):

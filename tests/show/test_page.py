@@ -38,6 +38,9 @@ class Hostile:
     text = 3 + len(HOSTILE)
     size = text + 4
 
+    def sentinel(self, index):
+        return self.size - 1 - index
+
     def decode(self, ids):
         return "".join(HOSTILE[one - 3] if one < self.text else f"<i>{one}</i>" for one in ids)
 
