@@ -20,7 +20,9 @@ V = Vocabulary(sentinels=300)  # enough for every denoiser at 512
 
 FITS = {
     "causal_lm": {DECODER},
-    **dict.fromkeys(["masked_lm", "masked_lm_30", "masked_lm_40_20", "masked_diffusion"], {ENCODER}),
+    **dict.fromkeys(
+        ["masked_lm", "masked_lm_30", "masked_lm_40_20", "masked_diffusion"], {ENCODER}
+    ),
     "mntp": {DECODER, ENCODER},
     **dict.fromkeys(["fim", "fim_psm", "fim_spm", "fim_characters"], {DECODER}),
 }
