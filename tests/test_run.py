@@ -156,6 +156,7 @@ def test_it_learns_and_says_so(straight):
     trains = [line for line in lines if line["kind"] == "train"]
     last, first = (line for line in trains if (line["stage"], line["step"]) in [(0, 7), (1, 2)])
     assert first["seconds"] - last["seconds"] > PAUSE
+    assert all(line["learning_rate"] >= 0 for line in trains)
     # Causal rows are all text and all loss; in prefix rows, inputs are not learnt from.
     assert 7 * 16 * 32 < end["ledger"]["loss_tokens"] < tokens
     assert end["ledger"]["padding"] == 0.0

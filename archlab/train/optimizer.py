@@ -157,4 +157,6 @@ def rate(schedule: Schedule, steps: int) -> optax.Schedule:
     else:
         after = optax.constant_schedule(peak)
     rise = optax.linear_schedule(0.0, peak, warmup)
-    return optax.join_schedules([rise, after], [warmup])
+    joined = optax.join_schedules([rise, after], [warmup])
+    # A step's compiled arithmetic may round the last rate to a little below nothing.
+    return lambda step: jax.numpy.maximum(joined(step), 0.0)
