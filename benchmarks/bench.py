@@ -24,6 +24,7 @@ from archlab.architecture import VISIBILITY, Architecture
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.pipeline import Rows
 from archlab.data.recipes import Data, prepare
+from archlab.data.row import KINDS
 from archlab.mesh import Mesh
 from archlab.program import Program
 from archlab.settings import Run
@@ -89,7 +90,7 @@ def data(recipes: dict) -> list[list[str]]:
     """Times the making of batches, one core, for each objective and kind of row."""
     lines = []
     for objective, how in OBJECTIVES.items():
-        for kind in (kind for kind, reason in how.kinds.items() if not reason):
+        for kind in (kind for kind in KINDS if not how.refusal(kind)):
             rows = Rows(recipes[f"python_stdlib_{objective}"], 512, 128, kind, 0, 0)
             taken = []
             for number in range(ROUNDS):
