@@ -117,7 +117,14 @@ def starts() -> list[list[str]]:
     smoke = str(experiments.find("smoke_causal_decoder"))
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "ARCHLAB_CACHE": f"{folder}/cache"}
-        few = ["--set", "Stage.tokens=1K", "--set", "Run.evaluate_rows=8"]
+        few = [
+            "--set",
+            "Stage.tokens=1K",
+            "--set",
+            "Schedule.warmup=1",
+            "--set",
+            "Run.evaluate_rows=8",
+        ]
         for name in ("first", "second"):
             command = [*archlab, "train", smoke, *few, "--out", f"{folder}/{name}"]
             taken = _process(command, env)
