@@ -9,7 +9,7 @@ import functools
 import json
 import threading
 
-from archlab.data import jobs, reports, roads
+from archlab.data import jobs, reports
 from archlab.data.jobs import Job
 from archlab.data.plan import Share, shares
 from archlab.data.reports import Tally
@@ -69,10 +69,7 @@ def write(request: str, one: tuple[str, Share]) -> None:
 def _jobs(request: str) -> dict[str, Job]:
     asked = json.loads(request)
     jobs.register(asked)
-    parts = [
-        part for name in asked["recipes"] for part in roads.resolve(name, asked["data"]["road"])
-    ]
-    return {job.path: job for part in parts for job in jobs.of(part, asked).values()}
+    return {job.path: job for job in jobs.every(asked)}
 
 
 def _watch(todo: list[Job], every: float | None, tally: Tally, over: threading.Event) -> None:

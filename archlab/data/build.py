@@ -17,14 +17,12 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from archlab.data import jobs, reports, roads, sources
+from archlab.data import jobs, reports, sources
 from archlab.data.jobs import Job
 from archlab.data.places import Place
 from archlab.data.plan import shares
 from archlab.data.reports import Tally
-from archlab.data.roads import Part
-from archlab.data.vocabulary import same
-from archlab.refusal import Refusal, blame
+from archlab.refusal import Refusal
 
 WRONG = 2
 
@@ -42,7 +40,7 @@ def build(request: dict, path: str = "") -> None:
       ValueError: a mixture, a module or a text that cannot be used.
     """
     jobs.register(request)
-    every = _jobs(request)
+    every = jobs.every(request)
     todo = [job for job in every if not job.writer.is_done]
     tally = Tally(_say, request.get("every"))
     for job in todo:
@@ -77,7 +75,7 @@ def work(request: dict, worker: int) -> None:
     """
     jobs.register(request)
     tally = Tally(_say, request.get("every") or reports.OFTEN)
-    for job in _jobs(request):
+    for job in jobs.every(request):
         tally.begin(job.name)
         for share in shares(job.writer.plan.parts, request["workers"])[worker]:
             job.write(share, tally.add)
@@ -99,7 +97,7 @@ def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
     Raises:
       ValueError: tasks of two vocabularies.
     """
-    parts = _parts(mixture, request)
+    parts = jobs.parts(mixture, request)
     return {
         "vocabulary": parts[0].vocabulary.spec(),
         "tasks": [
@@ -124,22 +122,6 @@ def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
 
 def _all(facts: Iterable[dict]) -> dict:
     return {name: fact for one in facts for name, fact in one.items()}
-
-
-def _parts(mixture: str, request: dict) -> list[Part]:
-    with blame(mixture):
-        parts = roads.resolve(mixture, request["data"]["road"])
-        specs = [part.vocabulary.spec() for part in parts]
-        if any(not same(spec, specs[0]) for spec in specs):
-            raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
-        return parts
-
-
-def _jobs(request: dict) -> list[Job]:
-    """Every store that the mixtures need, once."""
-    parts = [part for name in request["recipes"] for part in _parts(name, request)]
-    found = {job.path: job for part in parts for job in jobs.of(part, request).values()}
-    return [*found.values()]
 
 
 def _alone(todo: list[Job], tally: Tally) -> None:

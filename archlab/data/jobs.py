@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 
 from archlab import modules
-from archlab.data import sources, store, tasks, writer
+from archlab.data import roads, sources, store, tasks, writer
 from archlab.data.chance import hashed
 from archlab.data.documents import Documents, Made
 from archlab.data.options import STREAMING, WINDOWS, Data
 from archlab.data.places import Place
 from archlab.data.plan import DOCUMENTS, Plan, Share, begun
 from archlab.data.roads import Part
-from archlab.data.vocabulary import Vocabulary
+from archlab.data.vocabulary import Vocabulary, same
 from archlab.data.writer import Writer
 from archlab.refusal import Refusal, blame
 
@@ -120,6 +120,40 @@ def register(request: dict) -> None:
     tasks.register_all(data, vocabulary)
     for module in request["modules"]:
         modules.load(module, tasks.known)
+
+
+def parts(mixture: str, request: dict) -> list[Part]:
+    """Finds the tasks of a mixture, which share one vocabulary.
+
+    Args:
+      mixture: its name, or a task's.
+      request: see `build.build`.
+
+    Returns:
+      The tasks, with their rates and roads.
+
+    Raises:
+      ValueError: no such name, a road that cannot be taken, or several vocabularies.
+    """
+    with blame(mixture):
+        found = roads.resolve(mixture, request["data"]["road"])
+        specs = [part.vocabulary.spec() for part in found]
+        if any(not same(spec, specs[0]) for spec in specs):
+            raise ValueError(f"the tasks of {mixture} have different vocabularies: {specs}")
+        return found
+
+
+def every(request: dict) -> list[Job]:
+    """Finds every store that mixtures need, once.
+
+    Args:
+      request: see `build.build`; its "recipes" name the mixtures.
+
+    Returns:
+      A job for each store.
+    """
+    needed = [part for name in request["recipes"] for part in parts(name, request)]
+    return [*{job.path: job for part in needed for job in of(part, request).values()}.values()]
 
 
 def of(part: Part, request: dict) -> dict[str, Job]:
