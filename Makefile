@@ -1,6 +1,7 @@
 # Everything runs from .venv, which `make install` makes, with the versions in .ci/constraints.txt.
 # PYTHON=/path/to/python chooses the interpreter; otherwise the first of these that runs and is new
-# enough. (A name on the PATH is no proof: a version manager's stub may stand there.)
+# enough. (A name on the PATH is no proof: a version manager's stub may stand there.) JOBS=4 runs the
+# tests in four processes.
 PYTHONS = python3.12 python3.11 python3.13 python3 python
 ENOUGH = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
@@ -8,6 +9,7 @@ BIN = .venv/bin
 PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet -c .ci/constraints.txt
 SMOKES = $(basename $(notdir $(wildcard experiments/smoke_*.gin)))
 EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
+JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ demo: .venv/installed  ## trains the quickstart, says whether the loss is as exp
 	$(BIN)/archlab report runs/quickstart --out runs/quickstart/report
 
 test: .venv/tested  ## the whole test suite, and the examples in docstrings
-	$(QUIET) $(BIN)/python -m pytest
+	$(QUIET) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/tested  ## format, lint, and the rules of the house; half a minute
 	$(BIN)/ruff format --check .

@@ -68,6 +68,7 @@ setup(
         "beam": ["apache-beam>=2.77"],
         "dev": [
             "pytest>=9",
+            "pytest-xdist>=3.8",
             "hypothesis>=6.150",
             "ruff>=0.17",
             "babel",

@@ -12,7 +12,11 @@ COMPILED = Path(__file__).parent.parent / ".venv" / "xla"
 # JAX reads these when it is first imported, and TensorFlow too.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), f"--xla_force_host_platform_device_count={DEVICES}"]
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        f"--xla_force_host_platform_device_count={DEVICES}",
+        "--xla_backend_optimization_level=0",  # small models: compiling takes longer than running
+    ]
 ).strip()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if COMPILED.parent.is_dir():
@@ -26,6 +30,25 @@ import pytest  # noqa: E402
 # busy proves nothing.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("house")
+
+
+# Each trains or compiles for a minute or more. They come first, so that no process of the suite is
+# left alone with one of them at its end.
+LONG = {
+    "test_run.py",
+    "test_run_roads.py",
+    "test_step.py",
+    "test_transformer.py",
+    "test_generate.py",
+    "test_experiments_stopped.py",
+    "test_trained.py",
+    "test_checkpoint.py",
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files that take longest first."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def pytest_configure(config):

@@ -80,7 +80,8 @@ def test_a_schedule_that_cannot_be_is_refused(settings):
         Schedule(**settings)
 
 
-def test_a_staged_mixture_has_one_meaning():
+def test_a_staged_mixture_has_one_meaning(monkeypatch):
+    monkeypatch.setattr(stages, "_STAGED", {})
     two = [Stage("a", steps=1, targets=4), Stage("b", steps=2, targets=4)]
     stages.register("test_two", two)
     stages.register("test_two", list(two))

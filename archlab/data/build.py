@@ -148,7 +148,7 @@ def _together(path: str, workers: int, tally: Tally) -> None:
                 if report := reports.read(line):
                     tally.put(report.name, worker, report.documents, report.tokens)
                 else:
-                    said[worker] = line.strip()
+                    said[worker] = line.strip() or said[worker]
 
         threads = [threading.Thread(target=listen, args=(worker,)) for worker in range(workers)]
         for thread in threads:

@@ -1,12 +1,13 @@
 """The feeding process: runs a SeqIO task and hands its examples over, window by window.
 
-`python -m archlab.data.feed` reads one line of JSON, says in one line what it found, and then
-writes arrays for as long as they are read: how many examples, input and target tokens there are,
-and what `windows` yields, in the order of their bytes. What is wrong with the task is its last line
-on standard error. It ends when what it reads its request from is closed, so that none is left
-behind.
+`python -m archlab.data.feed` reads one line of JSON, and writes lines of JSON for as long as they
+are read: what it found; then, for each window, how many examples, input and target tokens it has,
+with what `windows` yields behind it, in the order of its bytes. What is wrong with the task is said
+by such a line too: what else a process prints, its threads print whenever they like. It ends when
+what it reads its request from is closed, so that none is left behind.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -75,13 +76,18 @@ def feed(request: dict, out: BinaryIO) -> None:
     if not one:
         raise ValueError(f"it has no examples of {request['split']}")
     is_repeatable = len(one) == len(other) and all(map(_is_same, one, other))
-    out.write((json.dumps({"is_repeatable": is_repeatable}) + "\n").encode())
-    out.flush()
+    _say(out, is_repeatable=is_repeatable)
     for arrays in windows(begun(None)):
-        counts = np.asarray([len(arrays[0]), len(arrays[2]), len(arrays[3])], np.int64)
-        for array in (counts, *arrays):
-            out.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
-        out.flush()
+        examples, inputs, targets = (len(arrays[number]) for number in (0, 2, 3))
+        _say(out, arrays, examples=examples, inputs=inputs, targets=targets)
+
+
+def _say(out: BinaryIO, arrays: Iterable[np.ndarray] = (), **facts) -> None:
+    """A line of JSON, and the arrays that it announces."""
+    out.write((json.dumps(facts) + "\n").encode())
+    for array in arrays:
+        out.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    out.flush()
 
 
 def _is_same(one: dict, other: dict) -> bool:
@@ -111,9 +117,8 @@ def main() -> int:
     except BrokenPipeError:  # whoever read has enough
         return 0
     except Exception as error:  # whatever a task's steps raise is the user's to mend
-        sys.stdout.flush()  # what was printed comes before what is said last
-        sys.stderr.write(f"\n{_said(error)}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(BrokenPipeError):
+            _say(out, wrong=_said(error))
         return 2
     return 0
 

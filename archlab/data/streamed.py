@@ -114,10 +114,7 @@ class Streamed:
         self._stop = weakref.finalize(self, _stop, self._process, self._errors)
         self._process.stdin.write((json.dumps(self._request) + "\n").encode())
         self._process.stdin.flush()
-        first = self._process.stdout.readline()
-        if not first:
-            self._refuse()
-        self._facts = json.loads(first)
+        self._facts = self._read()
         self._next, self._rows = 0, self._packed()
 
     def _find(self, rank: int) -> Examples:
@@ -166,7 +163,8 @@ class Streamed:
 
     def _window(self) -> list[np.ndarray]:
         """Lengths, tokens and weights of the next examples, all of them fit for the row."""
-        many, given, learnt = self._array(3, "<i8").tolist()
+        said = self._read()
+        many, given, learnt = said["examples"], said["inputs"], said["targets"]
         kinds = ((many, "<i8"), (many, "<i8"), (given, "<i4"), (learnt, "<i4"), (learnt, "<f4"))
         given_S, learnt_S, *flat = (self._array(count, kind) for count, kind in kinds)
         for ids in flat[:2]:
@@ -179,20 +177,28 @@ class Streamed:
             check_in_place(given_S, learnt_S)
         return [given_S, learnt_S, *flat]
 
+    def _read(self) -> dict:
+        """The next line of the process."""
+        line = self._process.stdout.readline()
+        said = json.loads(line) if line else {"wrong": self._last()}
+        if "wrong" in said:
+            self.close()
+            raise ValueError(f"{self._request['task']}: {said['wrong'][-LAST:]}")
+        return said
+
     def _array(self, count: int, kind: str) -> np.ndarray:
         raw = self._process.stdout.read(count * np.dtype(kind).itemsize)
         if len(raw) < count * np.dtype(kind).itemsize:
-            self._refuse()
+            raise ValueError(f"{self._request['task']}: {self._last()}")
         return np.frombuffer(raw, kind)
 
-    def _refuse(self) -> None:
-        """Says what the process said last."""
+    def _last(self) -> str:
+        """What a process said last that ended without a word for us."""
         status = self._process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         self.close()
-        reason = said[-1][-LAST:] if said else f"the stream has ended, with status {status}"
-        raise ValueError(f"{self._request['task']}: {reason}")
+        return said[-1][-LAST:] if said else f"the stream has ended, with status {status}"
 
 
 def _stop(process: subprocess.Popen, errors: IO[bytes]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from archlab import commands, config, experiments, run
+from archlab import commands, config, experiments, run, stages
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.sources import CORPORA, SOURCES
 from archlab.refusal import Refusal
@@ -108,7 +108,8 @@ def test_config_counts(capsys):
     assert "Size.layers = 24" in said
 
 
-def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, fails):
+def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, fails, monkeypatch):
+    monkeypatch.setattr(stages, "_STAGED", {})
     text = (experiments.home() / "experiments" / "quickstart.gin").read_text()
     kept = [one for one in text.splitlines() if one.startswith(("include", "Run.precision"))]
     path = tmp_path / "mine.gin"

@@ -103,11 +103,11 @@ def test_it_is_said_whether_a_second_reading_is_the_same(monkeypatch, examples, 
 
 def test_arrays_follow_as_bytes(monkeypatch):
     _, rest = fed(monkeypatch, [some(1), some(1), some(7, 8)])
-    counts = np.frombuffer(rest[:24], "<i8")
-    assert counts.tolist() == [2, 0, 6]
-    assert np.frombuffer(rest[24:56], "<i8").tolist() == [0, 0, 3, 3]
-    assert np.frombuffer(rest[56:80], "<i4").tolist() == [7, 7, 7, 8, 8, 8]
-    assert np.frombuffer(rest[80:], "<f4").tolist() == [1.0] * 6
+    counts, _, arrays = rest.partition(b"\n")
+    assert json.loads(counts) == {"examples": 2, "inputs": 0, "targets": 6}
+    assert np.frombuffer(arrays[:32], "<i8").tolist() == [0, 0, 3, 3]
+    assert np.frombuffer(arrays[32:56], "<i4").tolist() == [7, 7, 7, 8, 8, 8]
+    assert np.frombuffer(arrays[56:], "<f4").tolist() == [1.0] * 6
 
 
 def test_a_task_without_examples_is_refused(monkeypatch):
@@ -136,6 +136,35 @@ def forever(request, out):
 feed.feed = forever
 sys.exit(feed.main())
 """
+
+
+CHATTING = """
+import sys, threading, time
+from archlab.data import feed
+def chat():
+    while True:
+        print("a thread's own words" * 9)
+def fails(request, out):
+    for _ in range(4):
+        threading.Thread(target=chat, daemon=True).start()
+    time.sleep(0.1)
+    raise ValueError("this is wrong")
+feed.feed = fails
+status = feed.main()
+time.sleep(0.1)
+feed.os._exit(status)
+"""
+
+
+def test_what_is_wrong_is_said_whatever_other_threads_print():
+    asked, asking = os.pipe()  # it ends where nobody asks any more
+    os.write(asking, b"{}\n")
+    command = [sys.executable, "-c", CHATTING]
+    child = subprocess.run(command, stdin=asked, env=quiet(), capture_output=True, text=True)
+    os.close(asked)
+    os.close(asking)
+    assert child.returncode == 2 and json.loads(child.stdout) == {"wrong": "this is wrong"}
+    assert "a thread's own words" in child.stderr
 
 
 def is_there(pid):

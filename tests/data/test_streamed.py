@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import sys
 
 import numpy as np
@@ -215,8 +216,9 @@ def fed(tmp_path, monkeypatch):
         made = [facts]
         for window in windows:
             for arrays in feed.windows(window):
-                counts = np.asarray([len(arrays[0]), len(arrays[2]), len(arrays[3])])
-                made += [one.tobytes() for one in (counts, *arrays)]
+                many = zip(("examples", "inputs", "targets"), (0, 2, 3), strict=True)
+                counts = {name: len(arrays[number]) for name, number in many}
+                made += [f"{json.dumps(counts)}\n".encode(), *(one.tobytes() for one in arrays)]
         (tmp_path / "windows").write_bytes(b"".join(made))
         program = FEED.format(python=PYTHON, path=str(tmp_path / "windows"), words=words, then=then)
         (tmp_path / "feed").write_text(program)
@@ -293,6 +295,7 @@ def test_rows_that_are_kept_outlive_the_process(fed, monkeypatch):
         ({"words": "long\nago\na bad example\n", "then": ""}, "mine: a bad example"),
         ({"then": "import os; os.kill(os.getpid(), 9)"}, "mine: the stream .* with status -9"),
         ({"windows": [], "facts": b"", "words": "no task", "then": ""}, "mine: no task"),
+        ({"windows": [], "facts": b'{"wrong": "a bad task"}\n'}, "mine: a bad task"),
         ({"words": "x" * 999, "then": ""}, "mine: x{400}"),
     ],
 )

@@ -33,7 +33,8 @@ FOR_OTHERS = {
     "protobuf": "held back for seqio's writer, as the pins explain",
 }
 
-# In the extra, though tests/ does not import them: t5.data.preprocessors does.
+# In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors.
+FOR_PYTEST = {"pytest-xdist"}
 FOR_T5 = {"babel", "nltk", "rouge-score", "sacrebleu", "scikit-learn"}
 
 
@@ -99,7 +100,7 @@ def test_tests_need_only_what_the_extra_installs():
     unused = {
         name for name in names["dev"] if IMPORTED_AS.get(name, name) not in libraries("tests")
     }
-    assert unused - {"ruff"} == FOR_T5
+    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5
 
 
 def test_everything_required_is_pinned():
