@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from archlab.batch import Batch, Stream
+from archlab.data import memory
 from archlab.data.examples import Examples
 from archlab.data.options import EXAMPLES, STREAMING
 from archlab.data.order import Chunks, Order
@@ -60,6 +61,7 @@ class Rows:
     ):
         if not recipe.has(split):
             raise ValueError(f"{recipe.mixture} has no {split} text")
+        memory.keep()
         self.row = Row(inputs, targets, kind)
         self.vocabulary, self.objectives = recipe.vocabulary, recipe.objectives
         self._key = (seed, stage) if split == "train" else (split, split)
@@ -113,8 +115,7 @@ class Rows:
             parts.append((at, pack(examples, objective_B, self.row, self.vocabulary.start)))
         if len(parts) == 1:
             return parts[0][1]
-        back = np.argsort(np.concatenate([at for at, _ in parts]))
-        return _joined([part for _, part in parts], back)
+        return _joined([part for _, part in parts], [at for at, _ in parts])
 
     def epochs(self, rows: int) -> dict[str, float]:
         """Says how often each task's text was read.
@@ -200,13 +201,16 @@ class Rows:
         return [f"fills {share:.0%} of its rows"] if share < LOOSE else []
 
 
-def _joined(parts: list, back: np.ndarray):
-    """Rows of several batches as one, in the order of `back`."""
+def _joined(parts: list, places: list[np.ndarray]):
+    """Rows of several batches as one, each batch's in its places."""
     if parts[0] is None:
         return None
     if isinstance(parts[0], Batch | Stream):
         fields = [field.name for field in dataclasses.fields(parts[0])]
         return type(parts[0])(
-            *(_joined([getattr(part, name) for part in parts], back) for name in fields)
+            *(_joined([getattr(part, name) for part in parts], places) for name in fields)
         )
-    return np.concatenate(parts)[back]
+    joined = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    for part, at in zip(parts, places, strict=True):
+        joined[at] = part
+    return joined

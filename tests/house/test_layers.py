@@ -18,7 +18,8 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  axes batch directory form progress refusal spelling stop commands/app data/chance
-   data/examples data/huggingface data/pieces data/places data/recognition data/reports data/row
+   data/examples data/huggingface data/memory data/pieces data/places data/recognition data/reports
+   data/row
    model/attention model/position report/ink train/loss
 1  architecture bindings experiments mesh modules record size stages data/bins data/options
    data/order data/packing data/prefetch data/shards data/sources data/tokenizers

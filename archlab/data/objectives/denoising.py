@@ -21,7 +21,10 @@ FORMS = ("sentinels", "dropped", "replaced", "masked", "shuffled")
 
 
 def hide(
-    tokens_BL: np.ndarray, is_hidden_BL: np.ndarray, is_read_BL: np.ndarray, first: int
+    tokens_BL: np.ndarray,
+    is_hidden_BL: np.ndarray,
+    first: int,
+    is_read_BL: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Puts a sentinel in place of each hidden span.
 
@@ -34,22 +37,26 @@ def hide(
     Args:
       tokens_BL: int32.
       is_hidden_BL: bool.
-      is_read_BL: bool, what is read at all; the rest leaves no trace.
       first: id of the first span's sentinel; the next span has the next lower.
+      is_read_BL: bool, what is read at all; the rest leaves no trace. None reads everything.
 
     Returns:
       int32, what is left of all rows, one after another, and int64, how much of each.
 
     Source: `t5.data.preprocessors.noise_span_to_unique_sentinel`.
     """
-    begins_BL = is_hidden_BL & is_read_BL
-    begins_BL[:, 1:] &= ~is_hidden_BL[:, :-1]
+    is_shown_BL = ~is_hidden_BL
+    begins_BL = is_hidden_BL.copy()
+    begins_BL[:, 1:] &= is_shown_BL[:, :-1]
+    if is_read_BL is not None:
+        begins_BL &= is_read_BL
+        is_shown_BL &= is_read_BL
     begin = np.flatnonzero(begins_BL)
     many_B = np.bincount(begin // tokens_BL.shape[1], minlength=len(tokens_BL))
     before = np.repeat(np.cumsum(many_B) - many_B, many_B)
     marked_BL = tokens_BL.copy()
     marked_BL.reshape(-1)[begin] = first - (np.arange(len(begin)) - before)
-    return _left(marked_BL, begins_BL | (is_read_BL & ~is_hidden_BL))
+    return _left(marked_BL, begins_BL | is_shown_BL)
 
 
 def _left(tokens_BL: np.ndarray, is_left_BL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,9 +185,7 @@ class Denoising(Objective):
             shown_BL = self._shown(text, chance, vocabulary)
             return even(_framed(modes, shown_BL, end), _framed([], tokens_BL, end))
         is_hidden_BL = self._hidden(chance, tokens_BL.shape[1])
-        is_read_BL = np.ones_like(is_hidden_BL)
-        if not self.mean:
-            is_read_BL = self._fits(is_hidden_BL, row, vocabulary)
+        is_read_BL = None if self.mean else self._fits(is_hidden_BL, row, vocabulary)
         inputs, given_S = self._side(modes, tokens_BL, is_hidden_BL, is_read_BL, vocabulary)
         targets, learnt_S = self._side([], tokens_BL, ~is_hidden_BL, is_read_BL, vocabulary)
         return Examples(np.arange(text.rows), given_S, learnt_S, sides=(inputs, targets))
@@ -190,16 +195,18 @@ class Denoising(Objective):
         before: list[int],
         tokens_BL: np.ndarray,
         is_hidden_BL: np.ndarray,
-        is_read_BL: np.ndarray,
+        is_read_BL: np.ndarray | None,
         vocabulary: Vocabulary,
     ) -> tuple[np.ndarray, np.ndarray]:
         """What is left of each row, with its mode and end, which are hidden from nobody."""
         framed = _framed(before, tokens_BL, [vocabulary.end])
         is_hidden = _framed([False] * len(before), is_hidden_BL, [False])
-        is_read = _framed([True] * len(before), is_read_BL, [True])
+        is_read = None
+        if is_read_BL is not None:
+            is_read = _framed([True] * len(before), is_read_BL, [True])
         if self.form == "dropped":
-            return _left(framed, is_read & ~is_hidden)
-        return hide(framed, is_hidden, is_read, vocabulary.sentinel(0))
+            return _left(framed, ~is_hidden if is_read is None else is_read & ~is_hidden)
+        return hide(framed, is_hidden, vocabulary.sentinel(0), is_read)
 
     def _hidden(self, chance: Chance, length: int) -> np.ndarray:
         """Which tokens of each row are hidden."""
@@ -225,20 +232,25 @@ class Denoising(Objective):
 
     def _fits(self, is_hidden_BL: np.ndarray, row: Row, vocabulary: Vocabulary) -> np.ndarray:
         """How far each row may be read, so that both sides of it fit."""
-        inputs_BL = np.cumsum(~is_hidden_BL, axis=1) + 1 + bool(self.mode)
-        targets_BL = np.cumsum(is_hidden_BL, axis=1) + 1
+        inputs_BL = _counted(~is_hidden_BL) + 1 + bool(self.mode)
+        targets_BL = _counted(is_hidden_BL) + 1
         is_fit_BL = np.ones_like(is_hidden_BL)
         if self.form == "sentinels":
             begins_BL = np.ones_like(is_hidden_BL)
             begins_BL[:, 1:] = is_hidden_BL[:, 1:] != is_hidden_BL[:, :-1]
-            hidden_BL = np.cumsum(begins_BL & is_hidden_BL, axis=1)
-            shown_BL = np.cumsum(begins_BL & ~is_hidden_BL, axis=1)
+            hidden_BL = _counted(begins_BL & is_hidden_BL)
+            shown_BL = _counted(begins_BL & ~is_hidden_BL)
             inputs_BL += hidden_BL
             targets_BL += shown_BL
             is_fit_BL = np.maximum(shown_BL, hidden_BL) <= vocabulary.sentinels
         if row.kind == PAIR:
             return is_fit_BL & (inputs_BL <= row.inputs) & (targets_BL <= row.targets)
         return is_fit_BL & (inputs_BL + targets_BL <= row.total)
+
+
+def _counted(is_one_BL: np.ndarray) -> np.ndarray:
+    """How many there are up to each place of a row."""
+    return np.cumsum(is_one_BL, axis=1, dtype=np.int32)
 
 
 def _framed(before: list, value_BL: np.ndarray, after: list) -> np.ndarray:

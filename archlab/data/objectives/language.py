@@ -120,7 +120,8 @@ class Language(Objective):
             return length_S // 2
         if self.split == "fixed":
             return np.full_like(length_S, row.inputs - bool(self.mode))
-        share_S = chance.shares("split", row.total, (text.row_S, text.place_S))
+        many = 1 if self.split == "packed" else row.total  # a draw for each place a piece begins
+        share_S = chance.shares("split", many, (text.row_S, text.place_S))
         return np.where(length_S > 1, 1 + (share_S * (length_S - 1)).astype(int), 0)
 
     def _complements(self, text: Text, chance: Chance, row: Row) -> tuple[Text, np.ndarray]:

@@ -125,7 +125,7 @@ def test_the_example_of_hide():
         (is_hidden_BL, [5, S, 8, 9, T]),
         (~is_hidden_BL, [S, 6, 7, T, 1]),
     ]:
-        left, many_B = denoising.hide(tokens_BL, hidden, np.ones((1, 6), bool), S)
+        left, many_B = denoising.hide(tokens_BL, hidden, S)
         assert left.tolist() == wanted and many_B.tolist() == [5] and left.dtype == np.int32
     assert tokens_BL.tolist() == [[5, 6, 7, 8, 9, 1]]  # the text is left as it was
 
@@ -134,7 +134,7 @@ def test_what_is_not_read_leaves_no_trace():
     tokens_BL = np.asarray([[5, 6, 7, 8], [5, 6, 7, 8]], np.int32)
     is_hidden_BL = np.asarray([[0, 1, 1, 0], [1, 0, 0, 1]], bool)
     is_read_BL = np.asarray([[1, 1, 0, 0], [1, 1, 1, 1]], bool)
-    left, many_B = denoising.hide(tokens_BL, is_hidden_BL, is_read_BL, S)
+    left, many_B = denoising.hide(tokens_BL, is_hidden_BL, S, is_read_BL)
     assert left.tolist() == [5, S, S, 6, 7, T] and many_B.tolist() == [2, 4]
 
 
