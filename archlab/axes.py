@@ -25,6 +25,13 @@ WORDS = {
     "S": "segments",  # pieces of text, or examples, one after another
     "T": "tokens",  # of many segments, one after another
     "C": "choices",  # alternatives of one thing
+    "Q": "group",  # query heads that share a key head
+    "P": "distances",  # from a query to a key, least first
+    "I": "query_blocks",  # blocks of queries, in the kernels of attention
+    "J": "key_blocks",  # blocks of keys
+    "X": "block_queries",  # queries of a block
+    "Y": "block_keys",  # keys of a block
+    "W": "visits",  # pairs of blocks that see each other, or a window of distances
 }
 
 _SUFFIX = re.compile(rf"^[a-z][a-z0-9_]*_([{''.join(WORDS)}]+)$")

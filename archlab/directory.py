@@ -35,6 +35,7 @@ MAY_CHANGE = (
     "run.data.broken_shards",
     "run.remat",
     "run.unroll",
+    "run.attention",
 )
 OWN = (".lock", "config.gin", "config.tmp", "manifest.tmp")  # what a run leaves that never began
 VERSIONED = (

@@ -5,8 +5,8 @@ once however often it runs; a test holds the two equal on an unrolled program.
 
 Each multiply-add is 2 FLOPs, and a training step is 3 forward passes: the gradient of a product is
 two products. What remat computes twice is not counted, since it learns nothing. Attention is
-counted as the dense operation that `model/attention.py` performs, masked or not; look-ups, norms
-and softmaxes are left out, as is the custom.
+counted as if every query met every key, though what nobody sees may be skipped; look-ups, norms and
+softmaxes are left out, as is the custom.
 """
 
 import dataclasses

@@ -11,6 +11,7 @@ from archlab import ledger
 from archlab.architecture import VISIBILITY, Architecture
 from archlab.data.options import Data
 from archlab.mesh import Mesh
+from archlab.model.attention import WORDS, Attend
 from archlab.model.transformer import REMAT, Transformer
 from archlab.refusal import Refusal, blame
 from archlab.size import Size
@@ -36,6 +37,7 @@ class Run:
       data: where the text is.
       seed: of the first weights and of the data's order; 0 or more, below 2**32.
       precision: of the computation, "bfloat16" or "float32"; weights are float32 in both.
+      attention: how it is computed: "auto", "dense", "chunked" or "pallas" (`model/attention.py`).
       remat: what the gradient computes again: "none", "minimal" or "full".
       unroll: whether the compiled program repeats the layers instead of looping over them.
       z_loss: weight of the squared log-normaliser in the loss, 0 or more.
@@ -59,6 +61,7 @@ class Run:
     data: Data = Data()
     seed: int = 0
     precision: str = "bfloat16"
+    attention: str = "auto"
     remat: str = "none"
     unroll: bool = False
     z_loss: float = 1e-4
@@ -95,6 +98,8 @@ class Run:
             raise Refusal(said, "Run.seed")
         if self.remat not in REMAT:
             raise Refusal(f"Run.remat={not_one_of(self.remat, REMAT)}", "Run.remat")
+        if self.attention not in WORDS:
+            raise Refusal(f"Run.attention={not_one_of(self.attention, WORDS)}", "Run.attention")
         if self.expect is not None:
             object.__setattr__(self, "expect", tuple(self.expect))
             if len(self.expect) != 2 or self.expect[0] > self.expect[1]:
@@ -145,6 +150,7 @@ class Run:
             size=self.size,
             architecture=self.architecture_in(stage),
             dtype=PRECISIONS[self.precision],
+            attend=Attend(self.attention),
             remat=self.remat,
             unroll=self.unroll,
         )

@@ -55,6 +55,7 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
     config, manifest = (directory.read(folder / f"{name}.json") for name in ("config", "manifest"))
     try:
         run, vocabulary = from_settings(config["run"]), Vocabulary.from_spec(manifest["vocabulary"])
+        run = dataclasses.replace(run, attention="auto")  # as suits this machine, not that one
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{folder}/config.json or manifest.json is not as archlab wrote it: {error}"

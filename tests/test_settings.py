@@ -80,6 +80,7 @@ def test_flops_are_of_all_rows_of_a_step():
         ("seed", -1),
         ("seed", 2**32),
         ("remat", "some"),
+        ("attention", "flash"),
         ("expect", (2.0, 1.0)),
     ],
 )

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from archlab import axes
 from archlab.architecture import Architecture
 from archlab.model import position
-from archlab.model.attention import attend
+from archlab.model.attention import Attend
 from archlab.size import Size
 
 EPSILON = 1e-6  # T5 and Llama: added to the mean square before its root
@@ -49,14 +49,14 @@ class Sight:
       position_BL: int32, place within its segment to turn each query and key by; None turns none.
       start_BL: int32, first memory position that it sees.
       end_BL: int32, one past the last.
-      bias_HLM: added to the attention logits; None adds nothing.
+      bias_HP: added to the attention logits of each distance; None adds nothing.
       offset: int32 scalar, place of the first of these positions in the memory.
     """
 
     position_BL: jax.Array | None
     start_BL: jax.Array
     end_BL: jax.Array
-    bias_HLM: jax.Array | None
+    bias_HP: jax.Array | None
     offset: jax.Array
 
 
@@ -68,12 +68,14 @@ class Layer(nn.Module):
       architecture: which ingredients are used.
       dtype: of the computation; weights are float32.
       place: says, by its name, how an activation is split over the mesh.
+      attend: reads over intervals, on the mesh.
     """
 
     size: Size
     architecture: Architecture
     dtype: jnp.dtype = jnp.float32
     place: Place = anywhere
+    attend: Attend = Attend()
 
     @property
     def parts(self) -> dict:
@@ -83,6 +85,7 @@ class Layer(nn.Module):
             "architecture": self.architecture,
             "dtype": self.dtype,
             "place": self.place,
+            "attend": self.attend,
         }
 
     def stored(self, name: str, fan_in: str = "") -> jax.Array:
@@ -171,12 +174,12 @@ class Attention(Layer):
         if sight.position_BL is not None:
             query_BLHK = position.rotate(query_BLHK, sight.position_BL)
         kept = self._asked(memory_BMD, sight, kept)
-        read_BLHK = attend(
+        read_BLHK, _ = self.attend(
             self.place("query_BLHK", query_BLHK),
             *map(self.place, ("key_BMGK", "value_BMGK"), kept),
             sight.start_BL,
             sight.end_BL,
-            sight.bias_HLM,
+            sight.bias_HP,
         )
         out_BLD = jnp.einsum("BLHK,HKD->BLD", read_BLHK, self.weight("out_HKD", fan_in="HK"))
         return out_BLD, kept

@@ -33,7 +33,7 @@ def rotate(x_BLHK: jax.Array, position_BL: jax.Array) -> jax.Array:
     return turned_BLHK.astype(x_BLHK.dtype)
 
 
-def bucket(distance_LM: jax.Array, buckets: int, ahead: bool) -> jax.Array:
+def bucket(distance_P: jax.Array, buckets: int, ahead: bool) -> jax.Array:
     """Sorts distances into buckets: exact when near, logarithmic when far.
 
     Where a position can look ahead, half of the buckets are for keys after the query. T5X's decoder
@@ -46,7 +46,7 @@ def bucket(distance_LM: jax.Array, buckets: int, ahead: bool) -> jax.Array:
       ahead=False        29   8   1   0   0   0    0
 
     Args:
-      distance_LM: int32, place of the key minus place of the query.
+      distance_P: int32, place of the key minus place of the query.
       buckets: how many there are.
       ahead: whether the visibility lets a position see later ones.
 
@@ -56,15 +56,15 @@ def bucket(distance_LM: jax.Array, buckets: int, ahead: bool) -> jax.Array:
     Source: Raffel et al. 2020, section 2.1; the arithmetic is mesh_tensorflow's and T5X's
       `relative_position_bucket`.
     """
-    first_LM = jnp.zeros_like(distance_LM)
+    first_P = jnp.zeros_like(distance_P)
     if ahead:
         buckets //= 2
-        first_LM = jnp.where(distance_LM > 0, buckets, 0)
-        back_LM = jnp.abs(distance_LM)
+        first_P = jnp.where(distance_P > 0, buckets, 0)
+        back_P = jnp.abs(distance_P)
     else:
-        back_LM = jnp.maximum(-distance_LM, 0)
+        back_P = jnp.maximum(-distance_P, 0)
     exact = buckets // 2
-    ratio_LM = jnp.log(back_LM.astype(jnp.float32) / exact + jnp.finfo(jnp.float32).eps)
-    far_LM = exact + (ratio_LM / jnp.log(LONGEST / exact) * (buckets - exact)).astype(jnp.int32)
-    far_LM = jnp.minimum(far_LM, buckets - 1)
-    return first_LM + jnp.where(back_LM < exact, back_LM, far_LM)
+    ratio_P = jnp.log(back_P.astype(jnp.float32) / exact + jnp.finfo(jnp.float32).eps)
+    far_P = exact + (ratio_P / jnp.log(LONGEST / exact) * (buckets - exact)).astype(jnp.int32)
+    far_P = jnp.minimum(far_P, buckets - 1)
+    return first_P + jnp.where(back_P < exact, back_P, far_P)

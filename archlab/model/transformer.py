@@ -138,15 +138,15 @@ class Stack(layers.Layer):
     def _sight(self, stream: Stream, memory: int, offset: jax.Array | int) -> Sight:
         """What the positions of a stream see of their own stack."""
         start_BL, end_BL = visibility.interval(stream, self.visibility, offset)
-        bias_HLM = None
+        bias_HP = None
         if self.architecture.position == "relative":
-            here_L = offset + jnp.arange(stream.tokens_BL.shape[1])
-            distance_LM = jnp.arange(memory) - here_L[:, None]
+            length = stream.tokens_BL.shape[1]
+            distance_P = jnp.arange(length + memory - 1) - (length - 1) - offset
             can_look_ahead = self.visibility in visibility.AHEAD
-            bucket_LM = position.bucket(distance_LM, self.size.buckets, can_look_ahead)
-            bias_HLM = jnp.moveaxis(self.stored("bias_RH", fan_in="D")[bucket_LM], -1, 0)
+            bucket_P = position.bucket(distance_P, self.size.buckets, can_look_ahead)
+            bias_HP = self.stored("bias_RH", fan_in="D")[bucket_P].T
         is_turned = self.architecture.position == "rope"
-        return Sight(stream.position_BL if is_turned else None, start_BL, end_BL, bias_HLM, offset)
+        return Sight(stream.position_BL if is_turned else None, start_BL, end_BL, bias_HP, offset)
 
 
 class Transformer(layers.Layer):

@@ -74,7 +74,8 @@ def on(mesh: jax.sharding.Mesh, model: Transformer) -> Transformer:
     Returns:
       The same model; its weights are the same too.
     """
-    return model.clone(place=functools.partial(place, mesh))
+    attend = dataclasses.replace(model.attend, mesh=mesh)
+    return model.clone(place=functools.partial(place, mesh), attend=attend)
 
 
 def shapes(

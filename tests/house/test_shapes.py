@@ -14,8 +14,9 @@ from archlab import batch as batches
 from archlab.architecture import POSITIONS, VISIBILITY, Architecture
 from archlab.batch import Batch
 from archlab.evaluation import generate
+from archlab.kernels import chunked, dense, flash, pallas
 from archlab.mesh import Mesh
-from archlab.model.attention import attend
+from archlab.model.attention import Attend
 from archlab.model.transformer import Transformer
 from archlab.size import Size
 from archlab.stages import Schedule
@@ -103,19 +104,51 @@ def test_names_are_true_where_a_row_is_read_piece_by_piece(name, position):
     assert not seen.wrong, "\n".join(sorted(seen.wrong))
 
 
-def test_names_are_true_of_attention_whose_memory_is_longer():
+KERNELS = {
+    "dense": functools.partial(dense.attend, cap=2.0),
+    "chunked": functools.partial(flash.attend, chunked.kernel(2.0, block=4)),
+    "pallas": functools.partial(flash.attend, pallas.kernel(9, 13, 2.0, interpret=True, block=8)),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_names_are_true_of_attention_whose_memory_is_longer(name):
+    def both(*given):
+        read, pull = jax.vjp(KERNELS[name], *given)
+        return read, pull(read)
+
+    edges = jax.ShapeDtypeStruct((ROWS, TARGETS), jnp.int32)
     with shapes.watched(**KNOWN) as seen:
-        out_BLHK = jax.eval_shape(
-            attend,
+        (out_BLHK, log_sum_BLH), _ = jax.eval_shape(
+            both,
             shaped(ROWS, TARGETS, SIZE.heads, SIZE.kv),
             shaped(ROWS, INPUTS, SIZE.kv_heads, SIZE.kv),
             shaped(ROWS, INPUTS, SIZE.kv_heads, SIZE.kv),
-            shaped(ROWS, TARGETS),
-            shaped(ROWS, TARGETS),
-            shaped(SIZE.heads, TARGETS, INPUTS),
+            edges,
+            edges,
+            shaped(SIZE.heads, TARGETS + INPUTS - 1),
         )
     assert out_BLHK.shape == (ROWS, TARGETS, SIZE.heads, SIZE.kv)
-    assert not seen.wrong and seen.checked["model/attention"] >= 10
+    assert log_sum_BLH.shape == out_BLHK.shape[:3]
+    assert not seen.wrong and seen.checked[f"kernels/{name}"] >= 10
+
+
+@functools.cache
+def traced_on_a_mesh() -> shapes.Seen:
+    """Traces attention where each of two devices has half of the heads."""
+    own = Attend("dense", Mesh(1, 2).build(jax.devices()[:2]))
+    keys = shaped(ROWS, INPUTS, SIZE.kv_heads, SIZE.kv)
+    edges = jax.ShapeDtypeStruct((ROWS, TARGETS), jnp.int32)
+    bias_HP = shaped(SIZE.heads, TARGETS + INPUTS - 1)
+    with shapes.watched(**KNOWN) as seen:
+        jax.eval_shape(
+            own, shaped(ROWS, TARGETS, SIZE.heads, SIZE.kv), keys, keys, edges, edges, bias_HP
+        )
+    return seen
+
+
+def test_names_are_true_on_a_mesh():
+    assert not traced_on_a_mesh().wrong
 
 
 class Traced:
@@ -170,7 +203,7 @@ def suffixed() -> set[tuple[str, str, str]]:
 def test_no_name_of_the_model_was_left_unchecked():
     runs = [traced(name, position) for name, position in ALL]
     runs += [traced("encoder", "none", activation="relu")]
-    runs += [traced("encoder", "none", tied=False)]
+    runs += [traced("encoder", "none", tied=False), traced_on_a_mesh()]
     seen = {
         (Path(code.co_filename).name, code.co_qualname, name)
         for run in runs
