@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check smoke beam golden objectives bench bench-data clean
+.PHONY: help install demo test check smoke beam golden objectives bench bench-attention bench-data clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -49,6 +49,9 @@ objectives: .venv/tested  ## runs the proofs of every objective, measures them, 
 
 bench: .venv/tested  ## measures speed as ratios within one run, and writes docs/benchmarks.md
 	$(QUIET) $(BIN)/python -m benchmarks.bench
+
+bench-attention: .venv/tested  ## attention, dense and block by block; writes a section of docs/performance.md
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.attention
 
 bench-data: .venv/tested  ## batches beside those of SeqIO and t5, in ten minutes; writes docs/benchmarks_data.md
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.data $(BENCH)

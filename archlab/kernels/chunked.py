@@ -4,32 +4,39 @@ One loop over the visits of `interval.visits`. A visit reads a block of queries 
 computes their logits, and adds to what is kept of the queries. The backward pass is one loop too,
 in which a visit adds to the gradients of its queries and of its keys.
 
-Why rows together: a CPU is busy with one row's pair of blocks, so each row visits its own. A GPU is
-not, so there all rows visit what any of them sees.
+Why rows together, on accelerators: one row's pair of blocks keeps a CPU busy, so there each row
+visits its own. It would not keep a GPU busy, so all rows visit what any of them sees. (Reasoned, not
+measured: no GPU has run this.)
 """
 
 import jax
 import jax.numpy as jnp
 
 from archlab.kernels import interval
-from archlab.kernels.flash import Answer, Blocks, Kernel
+from archlab.kernels.flash import Answer, Blocks, Kernel, even
 from archlab.kernels.interval import HIDDEN
 
-BLOCK = 128  # measured in benchmarks/attention.py, whose numbers are in docs/performance.md
+BLOCK = 128  # measured: docs/performance.md
+LANES = 8  # a block is a multiple of it, as of a CPU's registers
 
 
-def kernel(cap: float = 0.0, together: bool = False, block: int = BLOCK) -> Kernel:
+def kernel(
+    length: int, memory: int, cap: float = 0.0, together: bool = False, block: int = BLOCK
+) -> Kernel:
     """Describes the implementation.
 
     Args:
+      length: how many queries a row has.
+      memory: how many keys.
       cap: bound of the logits; 0 for none.
       together: whether all rows visit what any of them sees, rather than each its own.
-      block: queries, and keys, of a block.
+      block: most queries, and keys, of a block.
 
     Returns:
       What `flash.attend` takes.
     """
-    return Kernel(_forward, _backward, block, block, cap, (together,))
+    queries, keys = (even(many, block, LANES) for many in (length, memory))
+    return Kernel(_forward, _backward, queries, keys, cap, (together,))
 
 
 class _Cut:

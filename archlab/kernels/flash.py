@@ -76,6 +76,25 @@ class Kernel:
     options: tuple = ()
 
 
+def even(length: int, most: int, unit: int) -> int:
+    """Cuts a length into blocks as even as can be, so that little is filled in.
+
+    Example:
+      >>> even(640, 512, 128), even(320, 128, 8)
+      (384, 112)
+
+    Args:
+      length: to cut.
+      most: length of the longest block.
+      unit: which a block is a multiple of; divides `most`.
+
+    Returns:
+      The length of a block.
+    """
+    many = -(-length // most)
+    return -(-length // (many * unit)) * unit
+
+
 def blocks(
     query_BLHK: jax.Array,
     key_BMGK: jax.Array,

@@ -17,11 +17,11 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
 from archlab.kernels import tile
-from archlab.kernels.flash import Answer, Blocks, Kernel
+from archlab.kernels.flash import Answer, Blocks, Kernel, even
 from archlab.kernels.interval import HIDDEN, NOBODY
 from archlab.kernels.plan import Plan, plan
 
-BLOCK = 512  # queries, and keys, of a block
+BLOCK = 512  # most queries, and keys, of a block
 LANES = 128  # of a register; a block is a multiple of it
 
 
@@ -35,12 +35,12 @@ def kernel(
       memory: how many keys.
       cap: bound of the logits; 0 for none.
       interpret: whether to run it on a CPU, slowly, to test it.
-      block: queries, and keys, of a block; 0 takes what suits the lengths.
+      block: queries, and keys, of a block; 0 takes what is even for the shorter of the lengths.
 
     Returns:
       What `flash.attend` takes.
     """
-    block = block or min(BLOCK, -(-min(length, memory) // LANES) * LANES)
+    block = block or even(min(length, memory), BLOCK, LANES)
     return Kernel(_forward, _backward, block, block, cap, (interpret,))
 
 

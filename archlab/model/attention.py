@@ -115,7 +115,7 @@ def attend(
     if way == "dense":
         return dense.attend(*given, cap)
     if way == "chunked":
-        return flash.attend(chunked.kernel(cap, together=platform != "cpu"), *given)
+        return flash.attend(chunked.kernel(length, memory, cap, together=platform != "cpu"), *given)
     return flash.attend(pallas.kernel(length, memory, cap), *given)
 
 

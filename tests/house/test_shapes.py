@@ -106,7 +106,7 @@ def test_names_are_true_where_a_row_is_read_piece_by_piece(name, position):
 
 KERNELS = {
     "dense": functools.partial(dense.attend, cap=2.0),
-    "chunked": functools.partial(flash.attend, chunked.kernel(2.0, block=4)),
+    "chunked": functools.partial(flash.attend, chunked.kernel(9, 13, 2.0, block=8)),
     "pallas": functools.partial(flash.attend, pallas.kernel(9, 13, 2.0, interpret=True, block=8)),
 }
 

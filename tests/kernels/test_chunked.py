@@ -21,7 +21,7 @@ BLOCK = 8
 
 @functools.cache
 def compiled(case: Case, together: bool):
-    kernel = chunked.kernel(case.cap, together, BLOCK)
+    kernel = chunked.kernel(case.length, case.memory, case.cap, together, BLOCK)
     return differentiated(jax, functools.partial(flash.attend, kernel), case)
 
 
@@ -81,7 +81,7 @@ def test_work_is_done_for_the_pairs_that_see_each_other_and_no_others():
         place = np.arange(length)[None]
         long = length // documents
         drawn["start"], drawn["end"] = place // long * long, place + 1
-        attend = functools.partial(flash.attend, chunked.kernel(block=BLOCK))
+        attend = functools.partial(flash.attend, chunked.kernel(length, length, block=BLOCK))
         given = [jnp.asarray(drawn[name]) for name in ("query", "key", "value", "start", "end")]
 
         def both(*arrays):
@@ -104,7 +104,7 @@ def test_memory_grows_with_the_length_and_not_with_its_square(biased):
         compiled = differentiated(jax, attend, case).lower(shapes).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    own = functools.partial(flash.attend, chunked.kernel())
+    own = functools.partial(flash.attend, chunked.kernel(4096, 4096))
     short, long = room(1024, own), room(4096, own)
     assert long < 4.5 * short and long < 2 * 4096 * 4096  # less than one byte for each logit
     assert room(4096, dense.attend) > 4 * 2 * 4096 * 4096

@@ -1,5 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archlab.kernels import flash
 from archlab.kernels.flash import Kernel
@@ -20,6 +22,14 @@ def test_the_last_blocks_are_filled_with_what_sees_nothing_and_is_not_seen():
     # The distance of query 0 and key 0 comes after those of all later queries.
     assert found.bias_HP.shape == (3, 8 + 16)
     np.testing.assert_array_equal(found.bias_HP[:, 8 - 1], bias[:, 5 - 1])
+
+
+@given(length=st.integers(1, 5000), most=st.integers(1, 8), unit=st.integers(1, 100))
+def test_blocks_are_even_whole_units_and_not_too_long(length, most, unit):
+    block = flash.even(length, most * unit, unit)
+    assert block % unit == 0 and block <= most * unit
+    many = -(-length // (most * unit))  # as few as there can be
+    assert many * block >= length > many * (block - unit)
 
 
 def test_whole_blocks_are_left_as_they_are():

@@ -72,7 +72,7 @@ def test_it_lowers_for_a_tpu(dtype, biased):
 
 
 @pytest.mark.parametrize(
-    "length, memory, block", [(1, 700, 128), (300, 700, 384), (9000, 9000, 512)]
+    "length, memory, block", [(1, 700, 128), (300, 700, 384), (640, 640, 384), (9000, 9000, 512)]
 )
 def test_blocks_are_whole_registers_and_no_longer_than_a_row(length, memory, block):
     assert pallas.kernel(length, memory).block_keys == block
