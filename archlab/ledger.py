@@ -6,7 +6,8 @@ once however often it runs; a test holds the two equal on an unrolled program.
 Each multiply-add is 2 FLOPs, and a training step is 3 forward passes: the gradient of a product is
 two products. What remat computes twice is not counted, since it learns nothing. Attention is
 counted as if every query met every key, though what nobody sees may be skipped; look-ups, norms and
-softmaxes are left out, as is the custom.
+softmaxes are left out, as is the custom. Logits are counted where they are made, at positions that
+carry loss (`train/loss.py`), but not those that fill up the last chunk, which teach nothing.
 """
 
 import dataclasses
@@ -59,7 +60,13 @@ class Flops:
         return self.body + self.head + self.attention
 
 
-def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -> Flops:
+def forward(
+    size: Size,
+    architecture: Architecture,
+    inputs: int,
+    targets: int,
+    scored: float | None = None,
+) -> Flops:
     """Counts the FLOPs of one row, forward.
 
     Example, a decoder with embed=8, mlp=16, heads × kv = 8, no gate, one layer, row of 4 tokens:
@@ -71,6 +78,7 @@ def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -
       architecture: which stacks and ingredients there are.
       inputs: tokens of a row that are given.
       targets: tokens of a row that are learnt.
+      scored: positions of a row that carry loss; all of the last stack's unless given.
 
     Returns:
       FLOPs of one row, padding included.
@@ -85,12 +93,17 @@ def forward(size: Size, architecture: Architecture, inputs: int, targets: int) -
     if is_pair:
         body += inputs * (own + mlp) + last * ask + inputs * answer
         attention += 2 * width * (inputs * inputs + last * inputs)
-    return Flops(
-        2 * size.layers * body, 2 * last * size.embed * size.vocab, 2 * size.layers * attention
-    )
+    head = round(2 * (last if scored is None else scored) * size.embed * size.vocab)
+    return Flops(2 * size.layers * body, head, 2 * size.layers * attention)
 
 
-def training(size: Size, architecture: Architecture, inputs: int, targets: int) -> Flops:
+def training(
+    size: Size,
+    architecture: Architecture,
+    inputs: int,
+    targets: int,
+    scored: float | None = None,
+) -> Flops:
     """Counts the FLOPs of learning from one row: three times forward.
 
     Args:
@@ -98,16 +111,23 @@ def training(size: Size, architecture: Architecture, inputs: int, targets: int) 
       architecture: which stacks and ingredients there are.
       inputs: tokens of a row that are given.
       targets: tokens of a row that are learnt.
+      scored: see `forward`.
 
     Returns:
       FLOPs of one row, padding included.
 
     Source: Kaplan et al. 2020, section 2.1.
     """
-    return forward(size, architecture, inputs, targets).times(3)
+    return forward(size, architecture, inputs, targets, scored).times(3)
 
 
-def visited(size: Size, architecture: Architecture, inputs: int, targets: int) -> float:
+def visited(
+    size: Size,
+    architecture: Architecture,
+    inputs: int,
+    targets: int,
+    scored: float | None = None,
+) -> float:
     """Counts the weights that one token is multiplied with, on average over a row.
 
     An encoder-decoder stores two stacks and shows each token one of them, so at equal parameters
@@ -118,12 +138,13 @@ def visited(size: Size, architecture: Architecture, inputs: int, targets: int) -
       architecture: which stacks and ingredients there are.
       inputs: tokens of a row that are given.
       targets: tokens of a row that are learnt.
+      scored: see `forward`.
 
     Returns:
       Weights per token; look-ups in the embedding table and norms are not multiplications with a
       matrix and do not count.
     """
-    once = forward(size, architecture, inputs, targets)
+    once = forward(size, architecture, inputs, targets, scored)
     return (once.body + once.head) / 2 / (inputs + targets)
 
 

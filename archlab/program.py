@@ -11,8 +11,8 @@ from archlab import mesh, stages
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
-from archlab.model.transformer import Transformer
-from archlab.refusal import blame
+from archlab.model.transformer import HOST, Transformer
+from archlab.refusal import Refusal, blame
 from archlab.settings import Run
 from archlab.train import step
 from archlab.train.optimizer import rate
@@ -89,13 +89,23 @@ class Program:
         """Finds what does not fit, before anything is compiled or trained.
 
         Raises:
-          ValueError: rows or weights do not divide over the mesh, or the schedule is longer than
-            the stage.
+          ValueError: rows or weights do not divide over the mesh, the schedule is longer than the
+            stage, or there is no other memory to offload to.
         """
         with blame(stage=self.number, ahead=f"stage {self.stage.name}: "):
             mesh.rows(self.mesh, self.microbatch)
             rate(self.stage.schedule, self.stage.total_steps)
             self.shapes  # noqa: B018 - made to see that it can be
+        if self.run.remat == "offload":
+            device = self.mesh.devices.flat[0]
+            kinds = [memory.kind for memory in device.addressable_memories()]
+            # What a CPU calls so is the one memory that it has: nothing would be moved.
+            if device.platform == "cpu" or HOST not in kinds:
+                raise Refusal(
+                    f"Run.remat='offload' needs an accelerator with {HOST} memory, and "
+                    f"{device.platform} has none of its own; 'full' keeps the least here",
+                    "Run.remat",
+                )
 
     def first(self) -> State:
         """Makes the state that a run begins with."""

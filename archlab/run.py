@@ -7,6 +7,7 @@ it are one command.
 import collections
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from archlab.data.recipes import Recipe, prepare
 from archlab.data.sources import SPLITS
 from archlab.data.vocabulary import same
 from archlab.evaluation.validation import validate
-from archlab.ledger import Ledger, visited
+from archlab.ledger import Ledger
 from archlab.model.transformer import parameters
 from archlab.modules import marks
 from archlab.program import Program
@@ -109,7 +110,7 @@ def train(
             progress.say(f"note: {line}, since it began; numbers may differ in their last bits")
         record = Record(out / "metrics.jsonl", out / "tensorboard" if run.tensorboard else None)
         closing.callback(record.close)
-        record.write("start", **_facts(run, experiment, recipes, done), made_with=made)
+        record.write("start", **_facts(run, experiment, recipes, rows, done), made_with=made)
         progress.begin()
         clock = loop.Clock()
         for program in programs[position.stage :]:
@@ -205,7 +206,7 @@ def _take(
             waited=lambda: prepared.waited,
             put=program.put,
             names=rows.objectives,
-            flops=run.flops(stage),
+            flops=functools.partial(run.flops, stage),
             tokens=stage.rows * stage.row_tokens,
         )
         every = loop.Every(run.record_every, run.save_every, run.evaluate_every)
@@ -237,9 +238,10 @@ def _text(recipes: dict[str, Recipe]) -> dict:
     return {"data": digests, "vocabulary": vocabulary, "texts": texts}
 
 
-def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> dict:
+def _facts(run: Run, experiment: str, recipes: dict, rows: list, done: int) -> dict:
     facts = []
-    for stage in run.stages:
+    for stage, own in zip(run.stages, rows, strict=True):
+        scored = own["train"].scored
         architecture = run.architecture_in(stage)
         facts.append(
             {
@@ -250,8 +252,8 @@ def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> 
                 "architecture": architecture.name,
                 "objectives": recipes[stage.mixture].objectives,
                 "roads": recipes[stage.mixture].roads,
-                "flops_per_step": dataclasses.asdict(run.flops(stage)),
-                "visited_parameters": _visited(run, stage),
+                "flops_per_step": dataclasses.asdict(run.flops(stage, scored * stage.rows)),
+                "visited_parameters": run.visited(stage, scored),
             }
         )
     stored = sum(parameters(run.size, run.architecture).values())
@@ -263,16 +265,15 @@ def _facts(run: Run, experiment: str, recipes: dict[str, Recipe], done: int) -> 
     }
 
 
-def _visited(run: Run, stage: stages.Stage) -> float:
-    return visited(run.size, run.architecture_in(stage), stage.inputs, stage.targets)
-
-
 def _end(programs: list[Program], rows: list[dict[str, Rows]], meter: Meter) -> dict:
     run, epochs = programs[0].run, collections.Counter()
     for program, own in zip(programs, rows, strict=True):
         epochs.update(own["train"].epochs(program.stage.total_steps * program.stage.rows))
     tokens = [stage.total_tokens for stage in run.stages]
-    seen = [_visited(run, stage) * many for stage, many in zip(run.stages, tokens, strict=True)]
+    seen = [
+        run.visited(stage, own["train"].scored) * many
+        for stage, own, many in zip(run.stages, rows, tokens, strict=True)
+    ]
     ledger = {
         **meter.ledger.as_dict(),
         "visited_parameters": sum(seen) / sum(tokens),

@@ -38,7 +38,7 @@ class Run:
       seed: of the first weights and of the data's order; 0 or more, below 2**32.
       precision: of the computation, "bfloat16" or "float32"; weights are float32 in both.
       attention: how it is computed: "auto", "dense", "chunked" or "pallas" (`model/attention.py`).
-      remat: what the gradient computes again: "none", "minimal" or "full".
+      remat: what the gradient computes again: "none", "minimal", "full" or "offload"; see `Stack`.
       unroll: whether the compiled program repeats the layers instead of looping over them.
       z_loss: weight of the squared log-normaliser in the loss, 0 or more.
       record_every: steps between two records.
@@ -155,17 +155,35 @@ class Run:
             unroll=self.unroll,
         )
 
-    def flops(self, stage: Stage) -> ledger.Flops:
+    def flops(self, stage: Stage, scored: float | None = None) -> ledger.Flops:
         """The FLOPs of one step.
 
         Args:
           stage: of this run.
+          scored: positions of all its rows that carry loss; every one, the most that there can be,
+            unless given.
 
         Returns:
           By part, for all rows.
         """
-        row = ledger.training(self.size, self.architecture_in(stage), stage.inputs, stage.targets)
-        return row.times(stage.rows)
+        row = (self.size, self.architecture_in(stage), stage.inputs, stage.targets)
+        if scored is None:
+            return ledger.training(*row).times(stage.rows)
+        body = ledger.training(*row, scored=0).times(stage.rows)
+        return dataclasses.replace(body, head=ledger.training(*row, scored=scored).head)
+
+    def visited(self, stage: Stage, scored: float) -> float:
+        """How many weights one token is multiplied with, on average.
+
+        Args:
+          stage: of this run.
+          scored: positions of a row that carry loss.
+
+        Returns:
+          Weights per token.
+        """
+        row = (self.size, self.architecture_in(stage), stage.inputs, stage.targets)
+        return ledger.visited(*row, scored)
 
 
 def resolved(run: Run) -> FrozenConfigDict:

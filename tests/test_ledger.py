@@ -50,9 +50,7 @@ def test_flops_are_those_of_unrolled_compiled_programs_part_by_part(architecture
     weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
 
     def mean(weights, batch):
-        logits_BLV = model.apply({"params": weights}, batch)
-        sums = loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, 0.0)
-        return jnp.sum(sums.loss_B)
+        return jnp.sum(jax.nn.logsumexp(model.apply({"params": weights}, batch), axis=-1))
 
     whole = jax.jit(jax.grad(mean)).lower(weights, batch).compile().cost_analysis()["flops"]
     is_pair = architecture.kind == "encoder_decoder"
@@ -69,6 +67,25 @@ def test_flops_are_those_of_unrolled_compiled_programs_part_by_part(architecture
     assert found.head == pytest.approx(head, rel=0.01)
     assert found.body == pytest.approx(whole - attention - head, rel=0.02)
     assert found.total == pytest.approx(whole, rel=0.02)
+
+
+def test_flops_of_the_head_are_those_of_a_compiled_chunk_for_each_position_that_carries_loss():
+    """XLA counts the loop's body once, whatever the number of its turns: one chunk."""
+    positions = 64
+    given = (shaped(1, positions, SIZE.embed), shaped(SIZE.vocab, SIZE.embed))
+    target_BL, weight_BL = jnp.zeros((1, positions), jnp.int32), jnp.ones((1, positions))
+
+    def mean(x_BLD, table_VD):
+        return loss.mean(x_BLD, table_VD, target_BL, weight_BL, 1.0, 1e-4)[0]
+
+    compiled = jax.jit(jax.grad(mean, argnums=(0, 1))).lower(*given).compile()
+    assert loss.chunk(positions, SIZE.vocab) == positions
+    row = (SIZE, Architecture("causal_decoder"), INPUTS, TARGETS)
+    found = ledger.training(*row, scored=positions)
+    assert found.head == pytest.approx(compiled.cost_analysis()["flops"], rel=0.02)
+    every = ledger.training(*row)
+    assert found.head * (INPUTS + TARGETS) == every.head * positions
+    assert (found.body, found.attention) == (every.body, every.attention)
 
 
 def test_six_times_parameters_and_tokens():

@@ -84,6 +84,14 @@ def test_weights_that_do_not_divide_are_found_too():
     assert caught.value.about == "Size.heads"
 
 
+def test_there_is_no_other_memory_to_offload_to_on_a_cpu():
+    one = program(Mesh(1, 1))
+    one = dataclasses.replace(one, run=dataclasses.replace(one.run, remat="offload"))
+    with pytest.raises(Refusal, match="'offload' needs .* pinned_host memory, and cpu") as caught:
+        one.check()
+    assert caught.value.about == "Run.remat"
+
+
 def test_what_no_row_can_be_made_of_is_about_the_stage_s_mixture(monkeypatch):
     def refuse(*_, **__):
         raise ValueError("masked_lm does not fit a decoder")

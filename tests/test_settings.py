@@ -61,6 +61,13 @@ def test_relative_positions_do_not_switch():
         run(architecture=architecture, stages=(stage(architecture="prefix_decoder"),))
 
 
+def test_flops_of_the_head_are_of_the_positions_that_carry_loss():
+    one = run(stages=(stage(rows=2),))
+    every, half = one.flops(one.stages[0]), one.flops(one.stages[0], scored=8)
+    assert half.head * 2 == every.head and half.body == every.body
+    assert half.attention == every.attention
+
+
 def test_flops_are_of_all_rows_of_a_step():
     one, three = (run(stages=(stage(rows=rows),)) for rows in (1, 3))
     assert three.flops(three.stages[0]).total == 3 * one.flops(one.stages[0]).total > 0

@@ -135,6 +135,13 @@ class Examples:
         return int(np.sum(self.given_S) + (0 if self.is_in_place else np.sum(self.learnt_S)))
 
     @property
+    def scored(self) -> int:
+        """Positions that the loss falls on, all together."""
+        if self.weights_L is None:
+            return int(np.sum(self.learnt_S))
+        return int(np.count_nonzero(self.weights_L))
+
+    @property
     def loss_tokens(self) -> float:
         """What the loss counts, all together."""
         if self.weights_L is None:

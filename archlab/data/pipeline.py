@@ -72,11 +72,13 @@ class Rows:
                 self.close()
                 self._readers = self._reading(recipe, split, documents, rates)
             self._order = Order(tuple(rates))
-            self.warnings = [
-                f"{name}: {said}"
-                for name, reader in zip(self.objectives, self._readers, strict=True)
-                for said in (*reader.oddities(), *self._looseness(reader))
-            ]
+            self.warnings, scored = [], []
+            for name, reader in zip(self.objectives, self._readers, strict=True):
+                sample = reader.examples(np.arange(SAMPLE))
+                scored.append(sample.scored / SAMPLE)
+                said = (*reader.oddities(), *self._looseness(sample))
+                self.warnings += [f"{name}: {one}" for one in said]
+            self.scored = float(np.average(scored, weights=rates))
         except BaseException:
             self.close()
             raise
@@ -196,8 +198,8 @@ class Rows:
                 raise ValueError(f"the first {SAMPLE} rows of {name} hold no {unit} to count")
         return [SAMPLE * rate / one for rate, one in zip(rates, many, strict=True)]
 
-    def _looseness(self, reader: Reader) -> list[str]:
-        share = reader.examples(np.arange(SAMPLE)).tokens / (SAMPLE * self.row.total)
+    def _looseness(self, sample: Examples) -> list[str]:
+        share = sample.tokens / (SAMPLE * self.row.total)
         return [f"fills {share:.0%} of its rows"] if share < LOOSE else []
 
 

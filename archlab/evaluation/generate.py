@@ -91,11 +91,14 @@ def empty(model: Transformer, memory: int, source: int) -> Cache:
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
-def _read(model, weights, stream, memory_BMD, edges, cache, offset):
+def _read(model, weights, stream, memory_BMD, edges, cache, offset, last):
+    given = {"params": weights}
     with jax.default_matmul_precision(model.precision):
-        return model.apply(
-            {"params": weights}, stream, memory_BMD, edges, cache, offset, method=model.decode
+        x_BLD, cache = model.apply(
+            given, stream, memory_BMD, edges, cache, offset, method=model.decode
         )
+        last_BLD = jax.lax.dynamic_slice_in_dim(x_BLD, last, 1, axis=1)
+        return model.apply(given, last_BLD, method=model.score)[0, 0], cache
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -182,9 +185,9 @@ def generate(
         if source:
             wide = stream.tokens_BL.shape
             edges = (np.zeros(wide, np.int32), np.full(wide, source, np.int32))
-        logits_BLV, cache = _read(model, weights, stream, memory_BMD, edges, cache, position)
         last = read - 1 if position == 0 else 0
-        token = choose(logits_BLV[0, last], temperature, keys[len(found)], allowed)
+        logits_V, cache = _read(model, weights, stream, memory_BMD, edges, cache, position, last)
+        token = choose(logits_V, temperature, keys[len(found)], allowed)
         if token == end:
             return found
         found.append(token)

@@ -20,10 +20,12 @@ from archlab.model import layers, position, visibility
 from archlab.model.layers import Kept, Sight
 from archlab.size import Size
 
+HOST = "pinned_host"  # the memory of a host that its accelerators write to
 REMAT = {
     "none": None,
     "minimal": jax.checkpoint_policies.checkpoint_dots_with_no_batch_dims,
     "full": jax.checkpoint_policies.nothing_saveable,
+    "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", HOST),
 }
 
 
@@ -87,8 +89,9 @@ class Stack(layers.Layer):
     Attributes:
       visibility: "causal", "prefix" or "full".
       crosses: whether its layers read the other stack's memory.
-      remat: what is computed again for the gradient rather than kept: "none", "minimal" (all but
-        the products with weights), "full" (all but the stream between layers).
+      remat: what the gradient computes again: "none", "minimal" (all but products with weights),
+        "full" (all but the stream between layers), "offload" (as "minimal"; what is kept goes to
+        the host's memory).
       unroll: whether the compiled program repeats the layer instead of looping over it.
     """
 
@@ -124,7 +127,8 @@ class Stack(layers.Layer):
         sight = self._sight(stream, memory, offset)
         block, policy = Block, REMAT[self.remat]
         if policy is not None:
-            block = nn.remat(Block, policy=policy, prevent_cse=False)
+            # Unrolled, the compiler would find what is computed again and keep it instead.
+            block = nn.remat(Block, policy=policy, prevent_cse=self.unroll)
         x_BLD, cache = nn.scan(
             block,
             variable_axes={"params": 0},
@@ -194,11 +198,22 @@ class Transformer(layers.Layer):
         Returns:
           logits_BLV, float32, for `batch.target_BL`.
         """
+        return self.score(self.read(batch))
+
+    def read(self, batch: Batch) -> jax.Array:
+        """Passes the rows through all stacks.
+
+        Args:
+          batch: rows, with the streams that the architecture reads.
+
+        Returns:
+          x_BLD, of which `score` makes logits for `batch.target_BL`.
+        """
         if "encoder" not in self.architecture.stacks:
             return self.decode(batch.decoder)[0]
         memory_BMD = self.encode(batch.encoder)
         if "decoder" not in self.architecture.stacks:
-            return self.score(memory_BMD)
+            return memory_BMD
         edges = (batch.memory_start_BL, batch.memory_end_BL)
         return self.decode(batch.decoder, memory_BMD, edges)[0]
 
@@ -221,7 +236,7 @@ class Transformer(layers.Layer):
         cache: Cache | None = None,
         offset: jax.Array | int = 0,
     ) -> tuple[jax.Array, Cache | None]:
-        """Scores what comes next, after each position.
+        """Reads a text from its beginning on.
 
         Args:
           stream: what the decoder reads.
@@ -231,12 +246,11 @@ class Transformer(layers.Layer):
           offset: place of the stream's first position in its row.
 
         Returns:
-          logits_BLV, float32, and the cache with these positions in it.
+          x_BLD, of which `score` makes logits, and the cache with these positions in it.
         """
         cross = None if edges is None else Sight(None, *edges, None, 0)
         x_BLD = self.embedding.read(stream.tokens_BL)
-        x_BLD, cache = self.decoder(x_BLD, stream, memory_BMD, cross, cache, offset)
-        return self.score(x_BLD), cache
+        return self.decoder(x_BLD, stream, memory_BMD, cross, cache, offset)
 
     def score(self, x_BLD: jax.Array) -> jax.Array:
         """Scores every token of the vocabulary.
@@ -249,6 +263,13 @@ class Transformer(layers.Layer):
         """
         logits_BLV = self.embedding.score(x_BLD) if self.architecture.tied else self.head(x_BLD)
         return self.place("logits_BLV", logits_BLV)
+
+
+def table(architecture: Architecture, weights: dict) -> jax.Array:
+    """Args: architecture, weights: of a model. Returns: table_VD, for its logits."""
+    if architecture.tied:
+        return weights["embedding"]["table_VD"]
+    return weights["head"]["head_DV"].T
 
 
 def parameters(size: Size, architecture: Architecture) -> dict[str, int]:

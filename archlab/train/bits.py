@@ -13,7 +13,7 @@ def sums(tree: mesh.Tree) -> dict[str, jax.Array]:
     change places nearly always do.
 
     Args:
-      tree: arrays of 4 bytes a value.
+      tree: arrays of 4 or of 2 bytes a value.
 
     Returns:
       uint32 scalar of each array, by path.
@@ -23,7 +23,8 @@ def sums(tree: mesh.Tree) -> dict[str, jax.Array]:
         place = jnp.zeros(array.shape, jnp.uint32)
         for number, extent in enumerate(array.shape):
             place = place * extent + jax.lax.broadcasted_iota(jnp.uint32, array.shape, number)
-        bits = jax.lax.bitcast_convert_type(array, jnp.uint32)
+        whole = jnp.uint16 if array.dtype.itemsize == 2 else jnp.uint32
+        bits = jax.lax.bitcast_convert_type(array, whole).astype(jnp.uint32)
         return jnp.sum(bits * (2 * place + 1), dtype=jnp.uint32)
 
     return {

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import jax
+import numpy as np
 
 from archlab.batch import Batch
 from archlab.ledger import Flops
@@ -54,7 +55,7 @@ class Work:
       waited: seconds that `batches` has let the loop wait, so far.
       put: moves a batch to the devices.
       names: of the objectives that a batch numbers.
-      flops: of a step.
+      flops: of a step, given how many positions carry loss.
       tokens: of a step, padding included.
     """
 
@@ -64,7 +65,7 @@ class Work:
     waited: Callable[[], float]
     put: Callable[[Batch], Batch]
     names: list[str]
-    flops: Flops
+    flops: Callable[[int], Flops]
     tokens: int
 
 
@@ -114,7 +115,8 @@ def train(
     def take(number: int, outcome: Outcome, batch: Batch) -> None:
         nonlocal waited
         outcome = jax.device_get(outcome)
-        meter.add(outcome, work.names, batch, work.flops, work.tokens)
+        flops = work.flops(int(np.count_nonzero(batch.weight_BL)))
+        meter.add(outcome, work.names, batch, flops, work.tokens)
         waited_now = work.waited()
         meter.took(clock.lap(), waited_now - waited)
         waited = waited_now

@@ -12,6 +12,7 @@ from archlab.spelling import not_one_of
 from archlab.stages import Schedule
 
 NAMES = ("adamw", "adafactor")
+PRECISIONS = ("float32", "bfloat16")
 UNDECAYED = ("scale", "bias")  # norms and position biases are not pulled towards 0
 
 
@@ -27,6 +28,8 @@ class Optimizer:
       weight_decay: share of a weight, per unit of learning rate, that a step takes away; norms
         and biases keep theirs.
       clip: the largest norm of the whole gradient; 0 lets any pass.
+      precision: adamw: in which the mean gradient is kept, "float32" or "bfloat16", which takes a
+        sixth off weights and moments; the mean squared gradient is float32 in both.
 
     Raises:
       ValueError: an unknown name, or a number out of its range.
@@ -42,10 +45,17 @@ class Optimizer:
     epsilon: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    precision: str = "float32"
 
     def __post_init__(self):
         if self.name not in NAMES:
             raise Refusal(f"Optimizer.name={not_one_of(self.name, NAMES)}", "Optimizer.name")
+        if self.precision not in PRECISIONS:
+            said = f"Optimizer.precision={not_one_of(self.precision, PRECISIONS)}"
+            raise Refusal(said, "Optimizer.precision")
+        if self.name == "adafactor" and self.precision != "float32":
+            said = f"Optimizer.precision={self.precision!r} is adamw's; adafactor keeps no mean"
+            raise Refusal(said, "Optimizer.precision")
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 setting = f"Optimizer.{name}"
@@ -66,7 +76,7 @@ class Optimizer:
           An optax transformation of the gradient.
         """
         if self.name == "adamw":
-            first = optax.scale_by_adam(self.b1, self.b2, self.epsilon)
+            first = optax.scale_by_adam(self.b1, self.b2, self.epsilon, mu_dtype=self.precision)
         else:
             single = optax.chain(
                 _joined(optax.scale_by_factored_rms()),

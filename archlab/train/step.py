@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from archlab import mesh as meshes
 from archlab.batch import Batch
-from archlab.model.transformer import Transformer
+from archlab.model.transformer import Transformer, table
 from archlab.stages import Schedule
 from archlab.train import loss
 from archlab.train.optimizer import Optimizer, rate
@@ -186,7 +186,7 @@ def build(
       mesh: from `Mesh.build`.
       batch: shapes from `batch.abstract`.
       accumulate: microbatches that the rows are cut into; divides them.
-      z_loss: see `loss.sums`.
+      z_loss: see `loss.mean`.
 
     Returns:
       A compiled function of a state, which it uses up, and a batch, to the next state and an
@@ -202,32 +202,34 @@ def build(
     whole = NamedSharding(mesh, PartitionSpec())
 
     def objective(weights, batch: Batch, total):
-        logits_BLV = model.apply({"params": weights}, batch)
-        sums = loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, z_loss)
-        return jnp.sum(sums.loss_B + sums.z_B) / total, sums
-
-    def gradient(weights, batch: Batch, total):
-        slope, sums = jax.grad(objective, has_aux=True)(weights, batch, total)
-        return jax.lax.with_sharding_constraint(slope, weight_shardings), sums
+        return _scored(model, mesh, weights, batch, total, z_loss)
 
     def accumulated(weights, batch: Batch, total):
-        if accumulate == 1:
-            return gradient(weights, batch, total)
         # Every accumulate-th row goes into a microbatch, so that each device keeps its own rows.
         cut = jax.tree.map(
             lambda leaf: leaf.reshape(-1, accumulate, *leaf.shape[1:]).swapaxes(0, 1), batch
         )
+        # Each layer's gradient is added where the sum is: there is never a second one of all.
+        slope = jax.tree.map(lambda leaf: jax.new_ref(jnp.zeros_like(leaf)), weights)
 
-        def add(sofar, batch):
-            slope, sums = gradient(weights, batch, total)
-            return jax.tree.map(jnp.add, sofar, slope), sums
+        def add(_, batch):
+            along = functools.partial(objective, batch=batch, total=total)
+            value, back, sums = jax.vjp(along, weights, has_aux=True)
+            back.with_refs(slope)(jnp.ones_like(value))
+            return None, sums
 
-        slope, sums = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, weights), cut)
-        return slope, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1).reshape(-1), sums)
+        _, sums = jax.lax.scan(add, None, cut)
+        sums = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1).reshape(-1), sums)
+        return jax.tree.map(jax.freeze, slope), sums
 
     def step(state: State, batch: Batch) -> tuple[State, Outcome]:
         total = jnp.sum(batch.weight_BL)
-        slope, sums = accumulated(state.weights, batch, jnp.where(total > 0, total, 1.0))
+        given = (state.weights, batch, jnp.where(total > 0, total, 1.0))
+        if accumulate == 1:
+            slope, sums = jax.grad(objective, has_aux=True)(*given)
+        else:
+            slope, sums = accumulated(*given)
+        slope = jax.lax.with_sharding_constraint(slope, weight_shardings)
         norm = optax.tree.norm(slope)
         if optimizer.clip:
             shrink = jnp.minimum(1.0, optimizer.clip / jnp.maximum(norm, 1e-30))
@@ -247,6 +249,30 @@ def build(
     return compiled.lower(state, batch).compile()
 
 
+def _scored(
+    model: Transformer,
+    mesh: jax.sharding.Mesh,
+    weights: dict,
+    batch: Batch,
+    total: jax.Array | float,
+    z_loss: float,
+) -> tuple[jax.Array, loss.Sums]:
+    """The loss of a batch over `total`, and its sums."""
+    rows = meshes.rows(mesh, batch.target_BL)
+    ways = batch.target_BL.shape[0] // rows.shard_shape(batch.target_BL.shape)[0]
+    x_BLD = model.apply({"params": weights}, batch, method=model.read)
+    return loss.mean(
+        x_BLD,
+        table(model.architecture, weights),
+        batch.target_BL,
+        batch.weight_BL,
+        total,
+        z_loss,
+        ways,
+        model.place,
+    )
+
+
 def scorer(
     model: Transformer, mesh: jax.sharding.Mesh, weights: dict, batch: Batch
 ) -> Callable[[dict, Batch], loss.Sums]:
@@ -263,8 +289,7 @@ def scorer(
     """
 
     def score(weights, batch: Batch) -> loss.Sums:
-        logits_BLV = model.apply({"params": weights}, batch)
-        return loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, 0.0)
+        return _scored(model, mesh, weights, batch, 1.0, 0.0)[1]
 
     placed = jax.tree.map(lambda leaf: leaf.sharding, weights)
     compiled = jax.jit(

@@ -107,7 +107,7 @@ def test_products_are_as_exact_as_in_training(dtype, said):
     cache = generating.empty(model, 4, 4)
     for lowered in (
         generating._encode.lower(model, weights, encoded([5], 4)),
-        generating._read.lower(model, weights, stream, memory_BMD, edges, cache, 0),
+        generating._read.lower(model, weights, stream, memory_BMD, edges, cache, 0, 0),
     ):
         products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
         assert len(products) > 5 and all(said in line for line in products)

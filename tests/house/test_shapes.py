@@ -17,7 +17,7 @@ from archlab.evaluation import generate
 from archlab.kernels import chunked, dense, flash, pallas
 from archlab.mesh import Mesh
 from archlab.model.attention import Attend
-from archlab.model.transformer import Transformer
+from archlab.model.transformer import Transformer, table
 from archlab.size import Size
 from archlab.stages import Schedule
 from archlab.train import loss, step
@@ -49,8 +49,11 @@ def traced(name: str, position: str, activation: str = "swiglu", tied: bool = Tr
     batch = batches.abstract(architecture.kind, ROWS, INPUTS, TARGETS)
 
     def score(batch: Batch) -> loss.Sums:
-        logits_BLV, _ = model.init_with_output(jax.random.key(0), batch)
-        return loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, 1e-4)
+        _, weights = model.init_with_output(jax.random.key(0), batch)
+        x_BLD = model.apply(weights, batch, method=model.read)
+        table_VD = table(architecture, weights["params"])
+        learnt = (batch.target_BL, batch.weight_BL, 1.0)
+        return loss.mean(x_BLD, table_VD, *learnt, 1e-4)[1]
 
     with shapes.watched(**KNOWN) as seen:
         jax.eval_shape(score, batch)

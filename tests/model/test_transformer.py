@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from archlab.architecture import VISIBILITY, Architecture
-from archlab.model.transformer import Transformer, parameters
+from archlab.model.transformer import Transformer, parameters, table
 from archlab.size import Size
 from archlab.train import loss
 from tests import drawn
@@ -131,10 +131,10 @@ def alone_in_its_row(batch, row: int, low: int, high: int):
 
 
 @pytest.mark.parametrize("name", VISIBILITY)
-@pytest.mark.parametrize("remat", ["minimal", "full"])
+@pytest.mark.parametrize("remat", ["minimal", "full", "offload"])
 def test_scan_unrolled_and_remat_are_the_same_function_of_the_same_weights(name, remat):
     model, batch, weights = made(name)
-    other = model.clone(remat=remat, unroll=True)
+    other = model.clone(remat=remat, unroll=remat != "offload")
 
     def loss(model, weights):
         return jnp.mean(jax.nn.logsumexp(model.apply({"params": weights}, batch), -1))
@@ -142,6 +142,38 @@ def test_scan_unrolled_and_remat_are_the_same_function_of_the_same_weights(name,
     first = jax.jit(jax.value_and_grad(lambda weights: loss(model, weights)))(weights)
     second = jax.jit(jax.value_and_grad(lambda weights: loss(other, weights)))(weights)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), first, second)
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_the_more_is_computed_again_the_less_is_kept(unroll):
+    size = dataclasses.replace(SIZE, layers=4, embed=32, mlp=96)
+    architecture = Architecture("causal_decoder")
+    batch = drawn.batch("decoder", 4, 64, 64, SIZE.vocab)
+
+    def room(remat: str) -> int:
+        model = Transformer(size, architecture, remat=remat, unroll=unroll)
+        weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
+
+        def total(weights):
+            return jnp.sum(model.apply({"params": weights}, batch, method=model.read))
+
+        compiled = jax.jit(jax.grad(total)).lower(weights).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    none, minimal, full = map(room, ("none", "minimal", "full"))
+    assert full < 0.9 * minimal < 0.8 * none
+
+
+def test_the_table_is_the_one_that_logits_are_products_with():
+    for tied in (True, False):
+        architecture = Architecture("encoder", tied=tied)
+        model, batch = Transformer(SIZE, architecture), drawn.batch("encoder", **LENGTHS)
+        weights = model.init(jax.random.key(0), batch)["params"]
+        x_BLD = model.apply({"params": weights}, batch, method=model.read)
+        logits_BLV = model.apply({"params": weights}, batch)
+        np.testing.assert_allclose(
+            logits_BLV, x_BLD @ np.asarray(table(architecture, weights)).T, atol=1e-5
+        )
 
 
 def test_causal_and_prefix_decoders_have_the_same_weights():
@@ -237,9 +269,9 @@ def test_gradients_of_tables_are_near_in_bfloat16_though_one_row_is_most_of_the_
 
     def slope(model):
         def mean(weights):
-            logits_BLV = model.apply({"params": weights}, batch)
-            sums = loss.sums(logits_BLV, batch.target_BL, batch.weight_BL, 1e-4)
-            return jnp.sum(sums.loss_B) / jnp.sum(batch.weight_BL)
+            x_BLD = model.apply({"params": weights}, batch, method=model.read)
+            learnt = (batch.target_BL, batch.weight_BL, batch.weight_BL.sum())
+            return loss.mean(x_BLD, table(architecture, weights), *learnt, 1e-4)[0]
 
         return jax.device_get(jax.jit(jax.grad(mean))(weights))
 

@@ -19,6 +19,19 @@ def test_any_flipped_bit_changes_the_sum(place, bit, seed):
     assert one != other
 
 
+@given(st.integers(0, 11), st.integers(0, 15), st.integers(0, 2**31))
+def test_any_flipped_bit_of_a_bfloat16_changes_the_sum(place, bit, seed):
+    drawn = np.random.default_rng(seed).integers(0, 2**16, 12).astype(np.uint16)
+    flipped = drawn.copy()
+    flipped[place] ^= np.uint16(1) << np.uint16(bit)
+    one, other = (
+        int(bits.sums({"a": jnp.asarray(words.view(jnp.bfloat16))})["a"])
+        for words in (drawn, flipped)
+    )
+    assert one == sum(int(drawn[n]) * (2 * n + 1) for n in range(12)) % 2**32
+    assert one != other
+
+
 def test_sums_are_named_by_path_and_the_same_on_any_mesh():
     values = np.random.default_rng(0).normal(size=(8, 16)).astype(np.float32)
     found = []

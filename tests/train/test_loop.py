@@ -27,7 +27,7 @@ def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY, stop: in
         waited=lambda: 0.0,
         put=lambda batch: batch,
         names=["one", "two"],
-        flops=Flops(1, 1, 1),
+        flops=lambda scored: Flops(1, scored, 1),
         tokens=12,
     )
     try:
@@ -51,6 +51,8 @@ def ran(done: int, steps: int, bad: int = 0, every: loop.Every = EVERY, stop: in
 def test_what_is_due_happens_when_it_is_due_with_the_state_of_that_step():
     told, meter, state = ran(0, 9)
     assert state == 9 and meter.ledger.tokens == 9 * 12
+    batch = drawn.batch("decoder", 2, 3, 3, 9)
+    assert meter.ledger.flops == Flops(9, 9 * np.count_nonzero(batch.weight_BL), 9)
     assert told == [
         ("record", 3, 36),
         ("save", 4, 4),
@@ -106,7 +108,9 @@ def test_the_ledger_has_all_the_time_since_the_first_step_and_the_speed_that_of_
     for _ in range(2):
         time.tick()  # compiling: the first time before the first step, which does not count
         batches = (drawn.batch("decoder", 2, 3, 3, 9) for _ in range(3))
-        work = loop.Work(3, step, batches, lambda: 0.0, lambda one: one, ["a", "b"], Flops(), 12)
+        work = loop.Work(
+            3, step, batches, lambda: 0.0, lambda one: one, ["a", "b"], lambda _: Flops(), 12
+        )
         every = loop.Every(record=3, save=3, evaluate=3)
         loop.train(None, 0, work, meter, clock, every, record, time.tick, time.tick)
     assert seen == [(3.0, 3.0), (9.0, 3.0)]  # and validating, saving and compiling: 3 more

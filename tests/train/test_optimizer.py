@@ -44,6 +44,26 @@ def test_adamw_is_its_formula_in_float64():
         np.testing.assert_allclose(direction["head"]["head_DV"], expected, rtol=2e-5, atol=1e-6)
 
 
+def test_a_mean_in_bfloat16_takes_half_the_room_and_goes_nearly_the_same_way():
+    weights, ways = drawn(), []
+    for precision in ("float32", "bfloat16"):
+        transform = Optimizer(b2=0.9, precision=precision).transform()
+        state = transform.init(weights)
+        for step in range(1, 9):
+            direction, state = transform.update(drawn(step), state, weights)
+        adam = state[0]
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(adam.mu)} == {precision}
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(adam.nu)} == {"float32"}
+        ways.append(direction["head"]["head_DV"])
+    error = np.linalg.norm(ways[0] - ways[1]) / np.linalg.norm(ways[0])
+    assert 0 < error < 0.01
+
+
+def test_adafactor_has_no_mean_to_keep_in_another_precision():
+    with pytest.raises(ValueError, match="precision='bfloat16' is adamw's; adafactor keeps no"):
+        Optimizer("adafactor", precision="bfloat16")
+
+
 @pytest.mark.parametrize("name", ["adamw", "adafactor"])
 def test_norms_and_biases_are_not_decayed(name):
     weights = drawn()
@@ -162,6 +182,7 @@ def test_a_schedule_longer_than_its_stage_is_refused():
     "field, value",
     [
         ("name", "sgd"),
+        ("precision", "float16"),
         ("b1", 1.0),
         ("b2", -0.1),
         ("clip", -1.0),

@@ -1,5 +1,7 @@
 import dataclasses
 import functools
+import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -218,3 +220,51 @@ def test_rows_that_do_not_divide_are_refused_with_the_nearest_that_do():
     shapes = batches.abstract("encoder", 12, INPUTS, TARGETS)
     with pytest.raises(ValueError, match="rows=12 does not divide over data=8; .* is 16"):
         step.build(network, Optimizer(), Schedule("flat"), 5, mesh, shapes, 1, 0.0)
+
+
+WIDE = dataclasses.replace(SIZE, vocab=4096)  # next to which all else is small
+
+
+def lowered(name: str, optimizer: Optimizer, accumulate: int, size: Size = WIDE, **settings):
+    """The compiled step of 128 rows of 16 on one device, and the shapes of its state."""
+    mesh = Mesh(1, 1).build(jax.devices()[:1])
+    architecture = Architecture(name, tied=settings.pop("tied", True))
+    network = step.on(mesh, Transformer(size, architecture, **settings))
+    shapes = batches.abstract(architecture.kind, 128, 8, 8)
+    state = step.shapes(network, optimizer, mesh, shapes)
+    given = (network, optimizer, Schedule("flat"), 5, mesh, shapes, accumulate, 1e-4)
+    return step.build(*given), state
+
+
+def nbytes(tree) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize("name", VISIBILITY)
+@pytest.mark.parametrize("dtype, tied", [(jnp.float32, True), (jnp.bfloat16, False)])
+def test_no_array_of_a_step_holds_the_logits_of_all_positions(name, dtype, tied):
+    learn, state = lowered(name, Optimizer(), 1, dtype=dtype, tied=tied)
+    positions = 128 * (8 if name == "encoder_decoder" else 16)
+    found = re.findall(r"\b(?:f32|bf16|pred)\[([\d,]+)\]", learn.as_text())
+    largest = max(math.prod(map(int, shape.split(","))) for shape in found)
+    assert WIDE.vocab * WIDE.embed <= largest < positions * WIDE.vocab
+    tables = nbytes(state.weights) * (2 if tied else 1)
+    assert learn.memory_analysis().temp_size_in_bytes < 4 * positions * WIDE.vocab + tables
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_state_is_written_where_it_was_read_to_the_byte(precision):
+    learn, state = lowered("causal_decoder", Optimizer(precision=precision), 2, SIZE)
+    assert learn.memory_analysis().alias_size_in_bytes == nbytes(state)
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(state.weights))
+    each = 4 + 4 + (2 if precision == "bfloat16" else 4)
+    assert nbytes(state.weights) + nbytes(state.moments) - 4 == numbers * each
+
+
+@pytest.mark.parametrize("name", ["causal_decoder", "encoder_decoder"])
+def test_microbatches_keep_one_gradient_and_no_second(name):
+    """Of a model so deep that weights are most of what there is: two gradients would be 2."""
+    wide = dataclasses.replace(SIZE, layers=64, embed=64, mlp=256)
+    learn, state = lowered(name, Optimizer(), 16, wide, remat="full")
+    gradient = nbytes(state.weights)
+    assert gradient <= learn.memory_analysis().temp_size_in_bytes < 1.5 * gradient
