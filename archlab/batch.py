@@ -97,3 +97,16 @@ def abstract(kind: str, rows: int, inputs: int, targets: int) -> Batch:
         weight_BL=jax.ShapeDtypeStruct((rows, last), jnp.float32),
         objective_B=jax.ShapeDtypeStruct((rows,), jnp.int32),
     )
+
+
+def padding(batch: Batch) -> jax.Array:
+    """Counts the positions that hold no text.
+
+    Args:
+      batch: arrays.
+
+    Returns:
+      int32 scalar, positions of all streams whose segment is empty.
+    """
+    streams = [stream for stream in (batch.encoder, batch.decoder) if stream is not None]
+    return sum(jnp.sum(stream.end_BL == 0, dtype=jnp.int32) for stream in streams)

@@ -7,16 +7,17 @@ from collections.abc import Callable
 import jax
 
 from archlab import batch as batches
-from archlab import mesh, stages
+from archlab import mesh, shares, stages
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
 from archlab.model.transformer import HOST, Transformer
 from archlab.refusal import Refusal, blame
 from archlab.settings import Run
+from archlab.train import state as states
 from archlab.train import step
 from archlab.train.optimizer import rate
-from archlab.train.step import State
+from archlab.train.state import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Program:
     @functools.cached_property
     def shapes(self) -> State:
         """Shapes of the state, with shardings."""
-        return step.shapes(self.model, self.run.optimizer, self.mesh, self.batch)
+        return states.shapes(self.model, self.run.optimizer, self.mesh, self.batch)
 
     @functools.cached_property
     def learn(self) -> Callable:
@@ -109,21 +110,21 @@ class Program:
 
     def first(self) -> State:
         """Makes the state that a run begins with."""
-        return step.first(self.model, self.run.optimizer, self.mesh, self.batch, self.run.seed)
+        return states.first(self.model, self.run.optimizer, self.mesh, self.batch, self.run.seed)
 
     def put(self, batch: Batch) -> Batch:
         """Moves a batch to the devices, each its own rows.
 
         Args:
-          batch: NumPy arrays.
+          batch: NumPy arrays of the rows that are this process's.
 
         Returns:
-          JAX arrays.
+          JAX arrays of all rows.
         """
-        return jax.device_put(batch, mesh.rows(self.mesh, batch))
+        return shares.put(self.mesh, batch)
 
     def rows(self, recipe: Recipe, split: str) -> pipeline.Rows:
-        """Numbers the rows of the stage.
+        """Numbers the rows of the stage, of which this process makes those that it holds.
 
         Args:
           recipe: of the stage's mixture.
@@ -146,4 +147,5 @@ class Program:
                 split=split,
                 unit=self.stage.unit,
                 documents=self.stage.documents,
+                own=functools.partial(shares.own, self.mesh),
             )

@@ -22,6 +22,7 @@ class Progress:
       done: steps taken before, in all stages together.
       console: where to write; standard output unless given.
       clock: seconds that only grow.
+      is_shown: whether anything is.
     """
 
     def __init__(
@@ -30,9 +31,10 @@ class Progress:
         done: int = 0,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
+        is_shown: bool = True,
     ):
         self._stages, self._first, self._clock = stages, done, clock
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(highlight=False, soft_wrap=True, quiet=not is_shown)
         self._live = None
         self._line = ""
         self._waiting: tuple[str, float] | None = None
@@ -40,7 +42,7 @@ class Progress:
         self._told = -SPARSE
 
     def __enter__(self) -> "Progress":
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.quiet:
             self._live = Live(console=self._console, get_renderable=self._shown)
             self._live.__enter__()
         return self

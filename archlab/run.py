@@ -4,21 +4,19 @@
 it are one command.
 """
 
-import collections
 import contextlib
 import dataclasses
 import functools
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 
-from archlab import directory, stages
+from archlab import account, directory, processes, stages
 from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
-from archlab.data.recipes import Recipe, prepare
+from archlab.data.recipes import Preparation, Recipe, prepare
 from archlab.data.sources import SPLITS
 from archlab.data.vocabulary import same
 from archlab.evaluation.validation import validate
@@ -30,11 +28,12 @@ from archlab.progress import Progress
 from archlab.record import Record, read
 from archlab.refusal import Refusal
 from archlab.settings import Run, resolved
-from archlab.train import loop, step
+from archlab.train import loop
+from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Meter
 from archlab.train.position import Position
-from archlab.train.step import State
+from archlab.train.state import State
 
 
 def train(
@@ -72,29 +71,33 @@ def train(
     programs = [Program(run, number, devices) for number in range(len(run.stages))]
     for program in programs:
         program.check()
+    processes.same("settings", config)
     with contextlib.ExitStack() as closing:
-        closing.callback(os.close, directory.claim(out))
-        changed = directory.compare(out, config)
+
+        def claim() -> list[str]:
+            closing.callback(os.close, directory.claim(out))
+            return directory.compare(out, config)
+
+        changed = processes.first(claim)
         position = _position(run, out / "checkpoints", resume_from)
         done = position.total_step
+        processes.same("checkpoints", done)
         shown = [(stage.name, stage.total_steps) for stage in run.stages]
-        progress = closing.enter_context(Progress(shown, done=done))
-        if resume_from is None and (end := _ended(out, done, shown)):
-            progress.say(f"already finished: {_verdict(out, end)}")
+        progress = closing.enter_context(Progress(shown, done=done, is_shown=processes.is_first()))
+        end = processes.first(lambda: None if resume_from else _ended(out, done, shown))
+        if end:
+            progress.say(f"already finished: {account.verdict(out, end)}")
             return end
         progress.wait("encoding the text and compiling")
-        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
-        closing.callback(preparation.close)
         program = programs[position.stage]
-        if position.step < program.stage.total_steps:
-            program.learn  # noqa: B018 - compiled while another process prepares the text
-        recipes = preparation.wait(lambda report: progress.say(str(report)))
+        is_due = position.step < program.stage.total_steps
+        recipes = _encoded(run, modules, closing, progress, program if is_due else None)
         _check_vocabulary(run, recipes)
         rows = [_rows(each, recipes[each.stage.mixture], closing) for each in programs]
         made = directory.made_with([f"{one.platform} {one.device_kind}" for one in jax.devices()])
-        moved = directory.settle(out, config, gin_text, made | _text(recipes))
-        checkpoints = Checkpoints(out / "checkpoints", run.keep)
-        closing.callback(checkpoints.close)
+        manifest = made | account.text(recipes)
+        moved = processes.first(lambda: directory.settle(out, config, gin_text, manifest))
+        checkpoints = closing.enter_context(Checkpoints(out / "checkpoints", run.keep))
         if done:
             state = checkpoints.restore(done, program.shapes)
             checkpoints.go_back(done)
@@ -108,20 +111,21 @@ def train(
             progress.say(f"changed {line}")
         for line in moved:
             progress.say(f"note: {line}, since it began; numbers may differ in their last bits")
-        record = Record(out / "metrics.jsonl", out / "tensorboard" if run.tensorboard else None)
+        record = _record(run, out)
         closing.callback(record.close)
-        record.write("start", **_facts(run, experiment, recipes, rows, done), made_with=made)
+        facts = account.facts(run, experiment, recipes, rows, done)
+        record.write("start", **facts, made_with=made)
         progress.begin()
-        clock = loop.Clock()
+        clock, stop = loop.Clock(), processes.Agreed(stop, devices)
         for program in programs[position.stage :]:
             if program.number > position.stage:
                 position = Position(program.steps_before, program.number, 0, position.meter)
-                state = step.anew(state, run.optimizer, program.stage.moments == "keep")
+                state = states.anew(state, run.optimizer, program.stage.moments == "keep")
             own = rows[program.number]
             state = _take(program, state, position, clock, own, checkpoints, record, progress, stop)
-        end = _end(programs, rows, position.meter)
+        end = account.end(programs, rows, position.meter)
         record.write("end", **end)
-        progress.say(_verdict(out, end))
+        progress.say(account.verdict(out, end))
         return end
 
 
@@ -144,6 +148,45 @@ def _position(run: Run, folder: Path, wanted: int | None) -> Position:
         checkpoints.close()
     stored = sum(parameters(run.size, run.architecture).values())
     return Position(0, 0, 0, Meter(Ledger(parameters=stored)))
+
+
+def _encoded(
+    run: Run,
+    modules: tuple[str, ...],
+    closing: contextlib.ExitStack,
+    progress: Progress,
+    meanwhile: Program | None,
+) -> dict[str, Recipe]:
+    """Encodes the text, or finds it, while this process compiles.
+
+    Only the first process encodes. The others find what it wrote, or, where they do not share its
+    disk, encode the same.
+    """
+    recipes: dict[str, Recipe] = {}
+
+    def begun() -> Preparation:
+        preparation = prepare([stage.mixture for stage in run.stages], run.data, modules)
+        closing.callback(preparation.close)
+        return preparation
+
+    def finish(preparation: Preparation) -> None:
+        recipes.update(preparation.wait(lambda report: progress.say(str(report))))
+
+    preparation = begun() if processes.is_first() else None
+    if meanwhile:
+        meanwhile.learn  # noqa: B018 - made to be there
+    processes.first(lambda: finish(preparation))
+    if not processes.is_first():
+        finish(begun())
+    processes.same("text", {name: recipe.digest for name, recipe in recipes.items()})
+    return recipes
+
+
+def _record(run: Run, out: Path) -> Record:
+    """The record; processes but the first write into nothing."""
+    if not processes.is_first():
+        return Record(Path(os.devnull))
+    return Record(out / "metrics.jsonl", out / "tensorboard" if run.tensorboard else None)
 
 
 def _rows(program: Program, recipe: Recipe, closing: contextlib.ExitStack) -> dict[str, Rows]:
@@ -229,71 +272,3 @@ def _check_vocabulary(run: Run, recipes: dict[str, Recipe]) -> None:
                 f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do",
                 "Size.vocab",
             )
-
-
-def _text(recipes: dict[str, Recipe]) -> dict:
-    vocabulary = next(iter(recipes.values())).vocabulary.spec()
-    digests = {name: recipe.digest for name, recipe in recipes.items()}
-    texts = {name: digest for one in recipes.values() for name, digest in one.texts.items()}
-    return {"data": digests, "vocabulary": vocabulary, "texts": texts}
-
-
-def _facts(run: Run, experiment: str, recipes: dict, rows: list, done: int) -> dict:
-    facts = []
-    for stage, own in zip(run.stages, rows, strict=True):
-        scored = own["train"].scored
-        architecture = run.architecture_in(stage)
-        facts.append(
-            {
-                "name": stage.name,
-                "steps": stage.total_steps,
-                "tokens": stage.total_tokens,
-                "tokens_per_step": stage.rows * stage.row_tokens,
-                "architecture": architecture.name,
-                "objectives": recipes[stage.mixture].objectives,
-                "roads": recipes[stage.mixture].roads,
-                "flops_per_step": dataclasses.asdict(run.flops(stage, scored * stage.rows)),
-                "visited_parameters": run.visited(stage, scored),
-            }
-        )
-    stored = sum(parameters(run.size, run.architecture).values())
-    return {
-        "experiment": experiment,
-        "parameters": stored,
-        "stages": facts,
-        "resumed_from": done or None,
-    }
-
-
-def _end(programs: list[Program], rows: list[dict[str, Rows]], meter: Meter) -> dict:
-    run, epochs = programs[0].run, collections.Counter()
-    for program, own in zip(programs, rows, strict=True):
-        epochs.update(own["train"].epochs(program.stage.total_steps * program.stage.rows))
-    tokens = [stage.total_tokens for stage in run.stages]
-    seen = [
-        run.visited(stage, own["train"].scored) * many
-        for stage, own, many in zip(run.stages, rows, tokens, strict=True)
-    ]
-    ledger = {
-        **meter.ledger.as_dict(),
-        "visited_parameters": sum(seen) / sum(tokens),
-        "epochs": dict(epochs),
-    }
-    loss = meter.validated
-    low, high = run.expect or (math.nan, math.nan)
-    return {
-        "seconds": meter.ledger.seconds,
-        "ledger": ledger,
-        "loss": loss,
-        "expect": run.expect,
-        "met": None if run.expect is None or math.isnan(loss) else low <= loss <= high,
-    }
-
-
-def _verdict(out: Path, end: dict) -> str:
-    is_measured = not math.isnan(end["loss"])
-    loss = f"{end['loss']:.4f}" if is_measured else "not measured"
-    said = f"trained {out} in {end['seconds']:.0f} s; last validation loss {loss}"
-    if end["expect"] is not None:
-        said += f", expected {end['expect'][0]} to {end['expect'][1]}"
-    return said if end["met"] is None else f"{said}: {'met' if end['met'] else 'NOT met'}"

@@ -63,10 +63,11 @@ class Stop:
         while heard := os.read(end, 1):
             if heard[0] not in STATUS:
                 continue
-            if self._heard is not None or not self._is_asked:
-                _say(self.last())
-                os._exit(STATUS[heard[0]])
+            is_last = self._heard is not None or not self._is_asked
             self._heard = heard[0]
+            if is_last:
+                _say(self.last())
+                os._exit(self.status)
             _say("stops after this step; once more, and it stops at once")
         os.close(end)
 

@@ -159,7 +159,7 @@ HEAD = """## Attention
 `make bench-attention`; {machine}, jax {jax}. Float32, {heads} heads of {width}, {tokens:,} tokens
 a call in rows of the length; forward and backward; medians of {rounds} turns. The number after
 *chunked* is its block. ×: how many times faster than dense on the same intervals. A packed row
-holds {documents} causal documents.
+holds {documents} causal documents. The load of the machine as it began was {load:.1f}.
 
 """
 
@@ -188,6 +188,7 @@ def main() -> None:
         tokens=TOKENS,
         rounds=ROUNDS,
         documents=DOCUMENTS,
+        load=os.getloadavg()[0],
     )
     text += speeds() + ROOMS + rooms()
     if importlib.util.find_spec("libtpu"):

@@ -27,3 +27,9 @@ def test_a_batch_passes_through_jit_whole():
 def test_every_array_is_named_in_the_alphabet(kind):
     named = [field.name for field in dataclasses.fields(kind)]
     assert all(axes.letters(name) for name in named if name not in ("encoder", "decoder"))
+
+
+def test_padding_is_counted_in_both_streams():
+    both = drawn.batch("encoder_decoder", 4, 9, 7, 40, seed=3)
+    empty = (both.encoder.end_BL == 0).sum() + (both.decoder.end_BL == 0).sum()
+    assert batch.padding(both) == empty > 0

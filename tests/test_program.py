@@ -24,11 +24,12 @@ def test_it_learns_and_scores_and_the_score_falls():
     one = program()
     state = one.first()
     batch = drawn.batch("decoder", 16, 24, 8, 384)
-    before = jax.device_get(one.score(state.weights, one.put(batch)))
+    before, objective_B = jax.device_get(one.score(state.weights, one.put(batch)))
     for _ in range(5):
         state, outcome = one.learn(state, one.put(batch))
-    after = jax.device_get(one.score(state.weights, one.put(batch)))
+    after, _ = jax.device_get(one.score(state.weights, one.put(batch)))
     assert after.loss_B.sum() < before.loss_B.sum()
+    np.testing.assert_array_equal(objective_B, batch.objective_B)
     np.testing.assert_array_equal(after.weight_B, batch.weight_BL.sum(axis=1))
     assert not after.z_B.any() and outcome.sums.z_B.any()
 
@@ -37,7 +38,7 @@ def test_it_scores_as_many_rows_at_once_as_it_learns_from():
     one = program(Mesh(1, 1), accumulate=4)
     assert one.microbatch.objective_B.shape == (4,)
     state, batch = one.first(), drawn.batch("decoder", 4, 24, 8, 384)
-    assert one.score(state.weights, one.put(batch)).loss_B.shape == (4,)
+    assert one.score(state.weights, one.put(batch))[0].loss_B.shape == (4,)
     room = [part.memory_analysis().temp_size_in_bytes for part in (one.score, one.learn)]
     assert room[0] < room[1]
 

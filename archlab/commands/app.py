@@ -4,6 +4,7 @@ Each verb imports what it needs when it runs, so that `archlab --help` imports n
 TensorFlow.
 """
 
+import sys
 from typing import Annotated
 
 import typer
@@ -34,3 +35,12 @@ Modules = Annotated[
     list[str],
     typer.Option("--module", metavar="MODULE", help="Your own Python, which registers tasks."),
 ]
+
+
+def note(text: str) -> None:
+    """Says on standard error what is worth knowing, and no error.
+
+    Args:
+      text: in a line.
+    """
+    print(f"archlab: note: {text}", file=sys.stderr)

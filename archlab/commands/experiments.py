@@ -1,12 +1,13 @@
 """What is done with an experiment: train it, count it, list what there is."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Modules, Overrides, app
+from archlab.commands.app import Modules, Overrides, app, note
 
 
 @app.command()
@@ -24,27 +25,60 @@ def train(
         int | None,
         typer.Option(metavar="STEP", help="Go back to this checkpoint.", show_default="the latest"),
     ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", envvar="JAX_COORDINATOR_ADDRESS", help="Of the first process."
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(envvar="JAX_NUM_PROCESSES", help="How many train together."),
+    ] = None,
+    process: Annotated[
+        int | None, typer.Option(envvar="JAX_PROCESS_ID", help="Which this one is, from 0.")
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(metavar="SECONDS", help="Silence after which a process is lost.")
+    ] = 100,
 ) -> None:
     """Trains an experiment, or goes on with it.
+
+    On a TPU pod and under Slurm, the same command on every host trains together.
 
     \b
     archlab train quickstart
     archlab train own_text --set Data.folder=./texts --out runs/mine
+    archlab train quickstart --coordinator HOST:1234 --processes 2 --process 0
     """
-    from archlab import config, run
+    from archlab import compiled, config, run
+    from archlab import processes as crew
     from archlab.train.loop import Stopped
 
     read, stop = config.read(experiment, overrides), context.obj
     folder = out or Path("runs") / read.name
-    stop.last = lambda: _standing(folder)
+
+    def last() -> str:
+        crew.fail("it was stopped", stop.status)
+        return _standing(folder)
+
+    stop.last = last
     _register(read.run.stages, modules)
     text, own = read.gin_text, tuple(modules)
+    is_stopped = False
     try:
-        with read.placed():
-            run.train(read.run, folder, read.name, text, own, resume_from, stop)
-    except Stopped:
+        with crew.joined(coordinator, processes, process, patience), read.placed():
+            compiled.keep(note)
+            try:
+                run.train(read.run, folder, read.name, text, own, resume_from, stop)
+            except Stopped:
+                is_stopped = True
+    except crew.Lost as lost:
+        print(f"archlab: error: {lost}; {_standing(folder)}", file=sys.stderr)
+        raise typer.Exit(crew.LOST) from None
+    if is_stopped:
         print(f"archlab: {_standing(folder)}", file=sys.stderr)
-        raise typer.Exit(stop.status) from None
+        raise typer.Exit(stop.status or crew.LOST)  # one that was not asked stops with the others
 
 
 def _standing(out: Path) -> str:
@@ -87,6 +121,76 @@ def config(
         total = [before + number for before, number in zip(total, numbers, strict=True)]
         print(_line(stage.name, *numbers))
     print(_line("total", *total))
+
+
+@app.command()
+def plan(
+    experiment: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
+    ],
+    chip: Annotated[str, typer.Option(help="What it runs on: v4, v5e, v5p, v6e, h100, …")] = "v5p",
+    chips: Annotated[
+        int | None, typer.Option(help="How many.", show_default="as the mesh says")
+    ] = None,
+    mfu: Annotated[float, typer.Option(help="Share of the chips' peak that is reached.")] = 0.5,
+    price: Annotated[float | None, typer.Option(help="Of an hour of one chip.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+    modules: Modules = [],  # noqa: B006
+) -> None:
+    """Says what a run will cost and hold.
+
+    In seconds, and without compiling it.
+
+    \b
+    archlab plan t5_xxl_then_lm --chip v5p
+    archlab plan quickstart --chip h100 --chips 8 --mfu 0.4 --price 2.5
+    """
+    from archlab import config as experiments
+    from archlab import stages
+    from archlab.plan import Plan
+
+    read = experiments.read(experiment, overrides)
+    _register(read.run.stages, modules)
+    with read.placed():
+        run = read.run
+        if isinstance(run.stages, str):
+            run = dataclasses.replace(run, stages=stages.named(run.stages))
+        made = Plan(run, chip, chips, mfu)
+        costs, held = made.costs, made.held
+    axes = " × ".join(f"{axis} {ways}" for axis, ways in made.mesh.shape.items() if ways > 1)
+    print(f"parameters     {sum(made.parameters.values()):,}")
+    print(f"checkpoint     {_bytes(made.checkpoint)}, {run.keep} kept")
+    print(f"chips          {made.many} {chip}{f' ({axes})' if axes else ''}, at {mfu:.0%} of peak")
+    parts = ", ".join(f"{name} {_bytes(size)}" for name, size in held.items())
+    print(f"on each chip   {_bytes(sum(held.values()))} of {_bytes(made.kind.bytes)}: {parts};")
+    print("               what activations take on top, only compiling says")
+    print(
+        f"{'stage':28}{'steps':>10}{'tokens':>20}{'FLOPs':>10}"
+        f"{'rows a chip':>13}{'chip-hours':>13}{'days':>9}"
+    )
+    for cost in costs:
+        print(
+            f"{cost.name:28}{cost.steps:>10,}{cost.tokens:>20,}{cost.flops:>10.3g}"
+            f"{cost.rows:>13,}{cost.chip_hours:>13,.4g}{cost.days:>9.3g}"
+        )
+    hours = sum(cost.chip_hours for cost in costs)
+    print(
+        f"{'total':28}{sum(cost.steps for cost in costs):>10,}"
+        f"{sum(cost.tokens for cost in costs):>20,}{sum(cost.flops for cost in costs):>10.3g}"
+        f"{'':13}{hours:>13,.4g}{sum(cost.days for cost in costs):>9.3g}"
+    )
+    if price is not None:
+        print(f"price          {hours * price:,.0f}, at {price:g} an hour of a chip")
+
+
+def _bytes(number: int) -> str:
+    """A number of bytes as people say it, in steps of 1,024."""
+    size, unit = float(number), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.3g} {unit}"
 
 
 def _line(name: str, steps: int, tokens: int, flops: int) -> str:

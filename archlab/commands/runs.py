@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import app
+from archlab.commands.app import app, note
 
 
 @app.command()
@@ -42,9 +42,10 @@ def generate(
     \b
     archlab generate runs/quickstart --prompt "def main(" --tokens 100
     """
-    from archlab import trained
+    from archlab import compiled, trained
     from archlab.evaluation import generate as evaluation
 
+    compiled.keep(note)
     read = trained.load(run, step)
     words = read.vocabulary
     ids = evaluation.generate(

@@ -5,6 +5,7 @@ Which text makes up row n of a stage, and what is hidden of it, follows from (se
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Rows:
       unit: what the mixture's rates count: "rows", "tokens" (of text or examples) or "loss_tokens".
       documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
         with documents that are not cut unless they are longer than a row.
+      own: which of so many rows are made, by their numbers, in order; all of them unless given.
 
     Raises:
       ValueError: an objective does not fit the row, or a task has no such split.
@@ -58,11 +60,12 @@ class Rows:
         split: str = "train",
         unit: str = "rows",
         documents: str = "joined",
+        own: Callable[[int], np.ndarray] = np.arange,
     ):
         if not recipe.has(split):
             raise ValueError(f"{recipe.mixture} has no {split} text")
         memory.keep()
-        self.row = Row(inputs, targets, kind)
+        self.row, self._own = Row(inputs, targets, kind), own
         self.vocabulary, self.objectives = recipe.vocabulary, recipe.objectives
         self._key = (seed, stage) if split == "train" else (split, split)
         self._readers = self._reading(recipe, split, documents, recipe.rates)
@@ -102,15 +105,21 @@ class Rows:
         return made
 
     def batch(self, first: int, rows: int) -> Batch:
-        """Makes rows.
+        """Makes rows, those that are this process's own.
 
         Args:
           first: number of the first, from 0.
-          rows: how many.
+          rows: how many, of all processes.
 
         Returns:
           NumPy arrays.
         """
+        own = self._own(rows)
+        edges = np.flatnonzero(np.diff(own) != 1) + 1  # chance is of consecutive rows
+        made = [self._batch(first + int(run[0]), len(run)) for run in np.split(own, edges)]
+        return made[0] if len(made) == 1 else _joined(made, np.split(np.arange(len(own)), edges))
+
+    def _batch(self, first: int, rows: int) -> Batch:
         parts = []
         for task, at, examples in self.examples(first, rows):
             objective_B = np.full(len(at), task, np.int32)

@@ -47,11 +47,11 @@ class Streamed:
         self._kept: list[Examples] = []
 
     def examples(self, rank_B: np.ndarray) -> Examples:
-        """Makes the examples of consecutive rows.
+        """Makes the examples of rows.
 
         Args:
-          rank_B: which of the task's rows, each one more than the one before. Rows after those of
-            the last call are there at once; others are read from the beginning up to them.
+          rank_B: which of the task's rows, in order. What lies between them is read too; rows
+            before those of the last call are read from the beginning up to them.
 
         Returns:
           The examples.

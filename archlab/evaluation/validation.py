@@ -15,7 +15,7 @@ from archlab.train.meter import Losses
 
 
 def validate(
-    score: Callable[[dict, Batch], Sums],
+    score: Callable[[dict, Batch], tuple[Sums, jax.Array]],
     weights: dict,
     rows: Rows,
     put: Callable[[Batch], Batch],
@@ -37,8 +37,7 @@ def validate(
     """
     losses = Losses()
     for first in range(0, number, at_once):
-        batch = rows.batch(first, at_once)
-        sums = jax.device_get(score(weights, put(batch)))
-        losses.add(sums, rows.objectives, batch.objective_B)
+        sums, objective_B = jax.device_get(score(weights, put(rows.batch(first, at_once))))
+        losses.add(sums, rows.objectives, objective_B)
     means = losses.means()
     return {name: means[name] for name in ("loss", "loss_by_objective")}

@@ -5,8 +5,8 @@ computes their logits, and adds to what is kept of the queries. The backward pas
 in which a visit adds to the gradients of its queries and of its keys.
 
 Why rows together, on accelerators: one row's pair of blocks keeps a CPU busy, so there each row
-visits its own. It would not keep a GPU busy, so all rows visit what any of them sees. (Reasoned, not
-measured: no GPU has run this.)
+visits its own. It would not keep a GPU busy, so all rows visit what any of them sees. (Reasoned,
+not measured: no GPU has run this.)
 """
 
 import jax

@@ -18,8 +18,8 @@ from jax.experimental.pallas import tpu as pltpu
 
 from archlab.kernels import tile
 from archlab.kernels.flash import Answer, Blocks, Kernel, even
+from archlab.kernels.grid import Grid, lay_out
 from archlab.kernels.interval import HIDDEN, NOBODY
-from archlab.kernels.plan import Plan, plan
 
 BLOCK = 512  # most queries, and keys, of a block
 LANES = 128  # of a register; a block is a multiple of it
@@ -55,7 +55,7 @@ def _is_edge(outers, rows):
     return (visit == 0) | differ(visit, before), differ(visit, visit + 1)
 
 
-def _given(given: Blocks, own: Plan) -> tuple[dict, dict]:
+def _given(given: Blocks, own: Grid) -> tuple[dict, dict]:
     """What all three kernels read, and its blocks."""
     refs = {
         "query": given.query_BHLK,
@@ -92,7 +92,7 @@ def _room(*shape: int):
 
 
 def _forward(given: Blocks, kernel: Kernel):
-    own = plan(given, kernel)
+    own = lay_out(given, kernel)
 
     def body(rows, outers, inners, refs, outs, kept):
         is_first, is_last = _is_edge(outers, rows)
@@ -148,7 +148,7 @@ def _forward(given: Blocks, kernel: Kernel):
     return found["read"], found["log_sum"][:, :, 0]
 
 
-def _answered(given: Blocks, answer: Answer, own: Plan) -> tuple[dict, dict]:
+def _answered(given: Blocks, answer: Answer, own: Grid) -> tuple[dict, dict]:
     """What both backward kernels read, and its blocks."""
     refs, specs = _given(given, own)
     refs |= {
@@ -167,7 +167,7 @@ def _backward(given: Blocks, answer: Answer, kernel: Kernel):
 
 def _by_queries(given: Blocks, answer: Answer, kernel: Kernel):
     """The gradients of queries and bias."""
-    own = plan(given, kernel)
+    own = lay_out(given, kernel)
 
     def body(rows, outers, inners, refs, outs, kept):
         is_first, is_last = _is_edge(outers, rows)
@@ -218,7 +218,7 @@ def _by_queries(given: Blocks, answer: Answer, kernel: Kernel):
 
 def _by_keys(given: Blocks, answer: Answer, kernel: Kernel):
     """The gradients of keys and values."""
-    own = plan(given, kernel, by_keys=True)
+    own = lay_out(given, kernel, by_keys=True)
 
     def body(rows, outers, inners, refs, outs, kept):
         is_first, is_last = _is_edge(outers, rows)

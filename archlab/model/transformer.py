@@ -6,6 +6,7 @@ at any depth; `unroll` changes the program and not the checkpoint.
 """
 
 import dataclasses
+import functools
 import math
 
 import flax.linen as nn
@@ -272,6 +273,7 @@ def table(architecture: Architecture, weights: dict) -> jax.Array:
     return weights["head"]["head_DV"].T
 
 
+@functools.cache
 def parameters(size: Size, architecture: Architecture) -> dict[str, int]:
     """Counts the weights, array by array, without making them.
 

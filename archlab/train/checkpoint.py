@@ -16,11 +16,12 @@ import orbax.checkpoint as ocp
 
 from archlab.train import bits
 from archlab.train.position import Position
-from archlab.train.step import State
+from archlab.train.state import State
 
 LONGEST = 150  # characters of what another package said that are passed on
 MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-STATUSES = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED")  # of XLA and TensorStore
+# Of XLA, TensorStore and the processes that read together.
+STATUSES = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 class _Latest:
@@ -114,7 +115,7 @@ class Checkpoints:
 
         Args:
           total_step: one of `steps()`.
-          shapes: with shardings, from `step.shapes`.
+          shapes: with shardings, from `state.shapes`.
 
         Returns:
           The state, bit for bit as it was saved.
@@ -157,6 +158,14 @@ class Checkpoints:
         """Waits for what is being written."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        """Closes, unless the devices failed: whoever writes with us may be gone."""
+        if kind is None or not issubclass(kind, jax.errors.JaxRuntimeError):
+            self.close()
 
     def _arrays(self, position: Position, **shapes) -> dict:
         args = {name: ocp.args.StandardRestore(tree) for name, tree in shapes.items()}

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import jax
-import numpy as np
 
 from archlab.batch import Batch
 from archlab.ledger import Flops
 from archlab.train.meter import Meter
-from archlab.train.step import Outcome, State
+from archlab.train.state import State
+from archlab.train.step import Outcome
 
 
 class Clock:
@@ -112,11 +112,11 @@ def train(
     meter.ledger.seconds += clock.lap()
     waited, pending = work.waited(), None
 
-    def take(number: int, outcome: Outcome, batch: Batch) -> None:
+    def take(number: int, outcome: Outcome) -> None:
         nonlocal waited
         outcome = jax.device_get(outcome)
-        flops = work.flops(int(np.count_nonzero(batch.weight_BL)))
-        meter.add(outcome, work.names, batch, flops, work.tokens)
+        flops = work.flops(int(outcome.scored))
+        meter.add(outcome, work.names, flops, work.tokens)
         waited_now = work.waited()
         meter.took(clock.lap(), waited_now - waited)
         waited = waited_now
@@ -128,11 +128,10 @@ def train(
             )
 
     for number in range(done + 1, work.steps + 1):
-        batch = next(work.batches)
-        state, outcome = work.step(state, work.put(batch))
+        state, outcome = work.step(state, work.put(next(work.batches)))
         if pending:
             take(*pending)
-        pending = (number, outcome, batch)
+        pending = (number, outcome)
         due = [
             _due(number, often, work.steps) for often in (every.record, every.evaluate, every.save)
         ]

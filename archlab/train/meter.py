@@ -9,23 +9,9 @@ import math
 
 import numpy as np
 
-from archlab.batch import Batch
 from archlab.ledger import Flops, Ledger
 from archlab.train.loss import Sums
 from archlab.train.step import Outcome
-
-
-def padding(batch: Batch) -> int:
-    """Counts the positions that hold no text.
-
-    Args:
-      batch: NumPy arrays.
-
-    Returns:
-      Positions of all streams whose segment is empty.
-    """
-    streams = [stream for stream in (batch.encoder, batch.decoder) if stream is not None]
-    return sum(int(np.sum(stream.end_BL == 0)) for stream in streams)
 
 
 @dataclasses.dataclass
@@ -105,26 +91,23 @@ class Meter:
     waited: float = 0.0
     validated: float = math.nan
 
-    def add(
-        self, outcome: Outcome, names: list[str], batch: Batch, flops: Flops, tokens: int
-    ) -> None:
+    def add(self, outcome: Outcome, names: list[str], flops: Flops, tokens: int) -> None:
         """Takes in one step.
 
         Args:
           outcome: of the step, NumPy arrays.
-          names: of the objectives that `batch.objective_B` numbers.
-          batch: what was learnt from, NumPy arrays.
+          names: of the objectives that its `objective_B` numbers.
           flops: of the step.
           tokens: of the step, padding included.
         """
-        self.losses.add(outcome.sums, names, batch.objective_B)
+        self.losses.add(outcome.sums, names, outcome.objective_B)
         self.gradient_norm = float(outcome.gradient_norm)
         self.learning_rate = float(outcome.learning_rate)
         self.tokens += tokens
         self.ledger.flops = self.ledger.flops.plus(flops)
         self.ledger.tokens += tokens
         self.ledger.loss_tokens += float(np.sum(outcome.sums.weight_B, dtype=np.float64))
-        self.ledger.padding += padding(batch)
+        self.ledger.padding += int(outcome.padding)
 
     def took(self, seconds: float, waited: float) -> None:
         """Takes in the time of a step.

@@ -6,32 +6,17 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from archlab import batch as batches
 from archlab import mesh as meshes
 from archlab.batch import Batch
 from archlab.model.transformer import Transformer, table
 from archlab.stages import Schedule
 from archlab.train import loss
 from archlab.train.optimizer import Optimizer, rate
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class State:
-    """All that training changes.
-
-    Args:
-      weights: of the model, float32, by path.
-      moments: of the optimizer.
-      step: int32 scalar, steps taken in this stage.
-    """
-
-    weights: dict
-    moments: optax.OptState
-    step: jax.Array
+from archlab.train.state import State, shapes
 
 
 @jax.tree_util.register_dataclass
@@ -41,11 +26,17 @@ class Outcome:
 
     Args:
       sums: loss and its like, row by row, in the order of the batch.
+      objective_B: int32, which objective each row is from.
+      padding: int32 scalar, positions that hold no text, of all streams.
+      scored: int32 scalar, positions that carry loss.
       gradient_norm: float32 scalar, of the whole gradient before it is clipped.
       learning_rate: float32 scalar.
     """
 
     sums: loss.Sums
+    objective_B: jax.Array
+    padding: jax.Array
+    scored: jax.Array
     gradient_norm: jax.Array
     learning_rate: jax.Array
 
@@ -76,76 +67,6 @@ def on(mesh: jax.sharding.Mesh, model: Transformer) -> Transformer:
     """
     attend = dataclasses.replace(model.attend, mesh=mesh)
     return model.clone(place=functools.partial(place, mesh), attend=attend)
-
-
-def shapes(
-    model: Transformer, optimizer: Optimizer, mesh: jax.sharding.Mesh, batch: Batch
-) -> State:
-    """Says what the state looks like, and how it is split, without making it.
-
-    Args:
-      model: any.
-      optimizer: whose moments are kept.
-      mesh: from `Mesh.build`.
-      batch: arrays, or shapes from `batch.abstract`.
-
-    Returns:
-      A `State` of shapes with shardings.
-    """
-    state = jax.eval_shape(functools.partial(_first, model, optimizer), jax.random.key(0), batch)
-    placed = meshes.shardings(mesh, state, state.weights)
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        state,
-        placed,
-    )
-
-
-def _first(model: Transformer, optimizer: Optimizer, key: jax.Array, batch: Batch) -> State:
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
-    weights = model.init(key, blank)["params"]
-    return State(weights, optimizer.transform().init(weights), jnp.zeros((), jnp.int32))
-
-
-def first(
-    model: Transformer, optimizer: Optimizer, mesh: jax.sharding.Mesh, batch: Batch, seed: int
-) -> State:
-    """Makes the state that training begins with, each device its own part.
-
-    Args:
-      model: any.
-      optimizer: whose moments are kept.
-      mesh: from `Mesh.build`.
-      batch: arrays, or shapes from `batch.abstract`; only the shapes are read.
-      seed: of the first weights; the same on every mesh.
-
-    Returns:
-      Step 0.
-    """
-    placed = jax.tree.map(lambda leaf: leaf.sharding, shapes(model, optimizer, mesh, batch))
-    make = jax.jit(lambda key: _first(model, optimizer, key, batch), out_shardings=placed)
-    return make(jax.random.key(seed))
-
-
-def anew(state: State, optimizer: Optimizer, keep_moments: bool) -> State:
-    """Turns the last state of a stage into the first of the next.
-
-    Nothing is copied, since there may be no room for it: the next stage takes the arrays over.
-
-    Args:
-      state: at the end of a stage; used up.
-      optimizer: the run's.
-      keep_moments: whether its moments are carried over.
-
-    Returns:
-      Step 0, on the same devices.
-    """
-    moments = state.moments
-    if not keep_moments:
-        placed = jax.tree.map(lambda leaf: leaf.sharding, moments)
-        jax.tree.map(lambda leaf: leaf.delete(), moments)
-        moments = jax.jit(optimizer.transform().init, out_shardings=placed)(state.weights)
-    return State(state.weights, moments, jax.device_put(np.int32(0), state.step.sharding))
 
 
 def microbatch(batch: Batch, accumulate: int) -> Batch:
@@ -237,7 +158,10 @@ def build(
         direction, moments = transform.update(slope, state.moments, state.weights)
         far = jnp.asarray(learning_rate(state.step + 1), jnp.float32)
         weights = jax.tree.map(lambda old, way: old - far * way, state.weights, direction)
-        return State(weights, moments, state.step + 1), Outcome(sums, norm, far)
+        scored = jnp.count_nonzero(batch.weight_BL)
+        told = (batch.objective_B, batches.padding(batch), scored, norm, far)
+        outcome = Outcome(sums, *told)
+        return State(weights, moments, state.step + 1), outcome
 
     placed = jax.tree.map(lambda leaf: leaf.sharding, state)
     compiled = jax.jit(
@@ -258,7 +182,7 @@ def _scored(
     z_loss: float,
 ) -> tuple[jax.Array, loss.Sums]:
     """The loss of a batch over `total`, and its sums."""
-    rows = meshes.rows(mesh, batch.target_BL)
+    rows = meshes.rows(mesh, batch).target_BL
     ways = batch.target_BL.shape[0] // rows.shard_shape(batch.target_BL.shape)[0]
     x_BLD = model.apply({"params": weights}, batch, method=model.read)
     return loss.mean(
@@ -285,11 +209,12 @@ def scorer(
       batch: shapes from `batch.abstract`.
 
     Returns:
-      A compiled function of weights and a batch to `loss.Sums`; no z-loss in them.
+      A compiled function of weights and a batch to `loss.Sums`, with no z-loss in them, and to the
+      objective of each row.
     """
 
-    def score(weights, batch: Batch) -> loss.Sums:
-        return _scored(model, mesh, weights, batch, 1.0, 0.0)[1]
+    def score(weights, batch: Batch) -> tuple[loss.Sums, jax.Array]:
+        return _scored(model, mesh, weights, batch, 1.0, 0.0)[1], batch.objective_B
 
     placed = jax.tree.map(lambda leaf: leaf.sharding, weights)
     compiled = jax.jit(

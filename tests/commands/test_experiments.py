@@ -73,11 +73,18 @@ def test_an_error_in_training_is_one_line_with_its_place(monkeypatch, fails):
             "--set lm/Stage.rows=7: stage python_stdlib_prefix_lm: rows=7 does not",
         ),
         ("Mesh.model=3", "--set Mesh.model=3: Mesh.model=3 does not divide"),
+        ("Mesh.model=8", "gin/size/small.gin:6: stage python_stdlib_span_corruption: heads=4 does"),
+        (
+            "Stage.targets=63",  # with 256 inputs, over the context below
+            "--set Stage.targets=63: stage python_stdlib_span_corruption: length=319 does not",
+        ),
         ("Run.stages=mime", "--set Run.stages=mime: no staged mixture 'mime'"),
     ],
 )
 def test_what_fits_nothing_is_refused_on_its_own_line(fails, tmp_path, setting, said):
-    assert said in fails("train", "quickstart", "--set", setting, "--out", str(tmp_path / "run"))
+    given = ["--set", setting, "--out", str(tmp_path / "run")]
+    given += ["--set", "Mesh.context=4"] if "targets" in setting else []
+    assert said in fails("train", "quickstart", *given)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +135,22 @@ def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, fail
     other = ["quickstart", "--set", "Run.stages=my_tow", "--module", str(module)]
     assert "did you mean 'my_two'?" in fails("config", *other)
     assert [line.split()[:2] for line in said[-3:]] == [["one", "3"], ["two", "3"], ["total", "6"]]
+
+
+def test_plan_says_what_a_run_will_cost(capsys, fails):
+    asked = ["plan", "t5_xxl_then_lm", "--chip", "v5p", "--mfu", "0.4", "--price", "2"]
+    assert commands.main(asked) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].split() == ["parameters", "11,135,332,352"]
+    assert "256 v5p (data 256), at 40% of peak" in said[2] and "of 95 GiB" in said[3]
+    total, price = (
+        next(line for line in said if line.startswith(word)) for word in ("total", "pr")
+    )
+    hours = float(total.split()[-2].replace(",", ""))
+    # 3.68e22 FLOPs at 40 % of 459 TFLOP/s.
+    assert hours == pytest.approx(3.68e22 / (0.4 * 459e12) / 3600, rel=0.01)
+    assert float(price.split()[1].rstrip(",").replace(",", "")) == pytest.approx(
+        2 * hours, rel=1e-3
+    )
+    assert "gin/mesh/all.gin:3: Mesh.data=-1" in fails("plan", "quickstart")
+    assert "did you mean 'v5p'?" in fails("plan", "quickstart", "--chip", "v5pp", "--chips", "8")

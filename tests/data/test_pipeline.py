@@ -94,14 +94,20 @@ def test_hosts_read_the_same_rows_however_many_they_are(recipe, mixture, documen
     alone = [one.batch(at * rows, rows) for at in (0, 1, step, step + 1)]
 
     def read(hosts, at):
-        part = rows // hosts
-        readers = [rows_of(made, KIND[mixture], documents=documents) for _ in range(hosts)]
-        return joined(
-            [reader.batch(at * rows + host * part, part) for host, reader in enumerate(readers)]
-        )
+        parts = [
+            lambda many, host=host: np.split(np.arange(many), hosts)[host] for host in range(hosts)
+        ]
+        readers = [rows_of(made, KIND[mixture], documents=documents, own=own) for own in parts]
+        return joined([reader.batch(at * rows, rows) for reader in readers])
 
     for hosts in (1, 2, 4, 8):
         assert same(read(hosts, step), alone[2])
+    # And where a host's rows are not neighbours.
+    third = rows_of(
+        made, KIND[mixture], documents=documents, own=lambda many: np.arange(many)[1::3]
+    )
+    odd = jax.tree.map(lambda array: array[1::3], alone[2])
+    assert same(third.batch(step * rows, rows), odd)
     # And after a change of hosts.
     assert all(
         same(read(hosts, at), wanted)

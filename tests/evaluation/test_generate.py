@@ -27,10 +27,11 @@ def made(name: str, position: str = "rope", seed: int = 1):
 
 @functools.partial(jax.jit, static_argnums=0)
 def decoded(model, weights, stream, source, edges):
-    memory = None
+    memory, given = None, {"params": weights}
     if source is not None:
-        memory = model.apply({"params": weights}, source, method=model.encode)
-    return model.apply({"params": weights}, stream, memory, edges, method=model.decode)[0][0]
+        memory = model.apply(given, source, method=model.encode)
+    x_BLD, _ = model.apply(given, stream, memory, edges, method=model.decode)
+    return model.apply(given, x_BLD, method=model.score)[0]
 
 
 def scored(model, weights, prompt: list[int], said: list[int]) -> np.ndarray:

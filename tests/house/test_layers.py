@@ -17,26 +17,27 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  axes batch directory form progress refusal spelling stop commands/app kernels/flash
+0  axes batch chips directory form progress refusal spelling stop commands/app kernels/flash
    kernels/interval kernels/tile model/position report/ink train/loss data/chance data/examples
    data/huggingface data/memory data/pieces data/places data/recognition data/reports data/row
-1  architecture bindings experiments mesh modules record size stages kernels/chunked
-   kernels/dense kernels/plan model/visibility report/lines data/bins data/options data/order
+1  architecture bindings experiments mesh modules processes record size stages kernels/chunked
+   kernels/dense kernels/grid model/visibility report/lines data/bins data/options data/order
    data/packing data/prefetch data/shards data/sources data/tokenizers
-2  ledger statements things commands/vocabularies kernels/pallas report/history train/bits
+2  ledger shares statements things commands/vocabularies kernels/pallas report/history train/bits
    train/optimizer data/code data/corpora data/plan data/store data/vocabulary
-3  model/attention report/figures show/row show/statistics data/features data/writer
+3  compiled model/attention report/figures show/row show/statistics data/features data/writer
    data/objectives/masks data/objectives/objective
 4  model/layers report/page data/readers data/objectives/denoising data/objectives/infilling
    data/objectives/language data/objectives/masking
 5  model/transformer data/objectives/table
-6  settings evaluation/generate train/step data/recipes data/tasks
-7  cache config train/meter data/documents data/roads data/streamed
-8  train/loop train/position data/jobs data/pipeline
-9  program evaluation/validation show/sample train/checkpoint data/beam data/feed
-10 run trained show/page show/picture data/build
-11 commands/experiments commands/runs commands/tasks
-12 commands/line
+6  settings evaluation/generate train/state data/recipes data/tasks
+7  cache config train/step data/documents data/roads data/streamed
+8  plan train/meter data/jobs data/pipeline
+9  program evaluation/validation show/sample train/loop train/position data/beam data/feed
+10 account show/page show/picture train/checkpoint data/build
+11 run trained commands/tasks
+12 commands/experiments commands/runs
+13 commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.

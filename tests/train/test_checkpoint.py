@@ -19,6 +19,7 @@ from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
 from archlab.size import Size
 from archlab.train import bits, step
+from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Losses, Meter
 from archlab.train.optimizer import Optimizer
@@ -35,9 +36,9 @@ def state(number: int = 0, data: int = 2, model: int = 4):
     network = step.on(mesh, Transformer(SIZE, Architecture("causal_decoder")))
     shapes = batches.abstract("decoder", 8, 4, 4)
     parts = (network, Optimizer(), mesh, shapes)
-    first = step.first(*parts, number)
+    first = states.first(*parts, number)
     at = jax.device_put(np.int32(number), first.step.sharding)
-    return dataclasses.replace(first, step=at), step.shapes(*parts)
+    return dataclasses.replace(first, step=at), states.shapes(*parts)
 
 
 def position(number: int) -> Position:

@@ -13,7 +13,7 @@ from archlab.model.transformer import Transformer
 from archlab.size import Size
 from archlab.stages import Schedule
 from archlab.train.optimizer import Optimizer, rate
-from archlab.train.step import shapes
+from archlab.train.state import shapes
 
 
 def drawn(seed: int = 0) -> dict:

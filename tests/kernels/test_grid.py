@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab.kernels import flash, plan
+from archlab.kernels import flash, grid
 from archlab.kernels.flash import Kernel
 from archlab.kernels.interval import NOBODY
 from tests.attended import Case
@@ -21,7 +21,7 @@ def planned(by_keys: bool):
         *(jnp.asarray(drawn[name]) for name in ("query", "key", "value", "start", "end", "bias")),
         KERNEL,
     )
-    own = plan.plan(given, KERNEL, by_keys)
+    own = grid.lay_out(given, KERNEL, by_keys)
     return own, given, jax.device_get(own.visits(given))
 
 
@@ -75,7 +75,7 @@ def test_the_distances_of_two_blocks_are_read_greatest_first():
 
 
 def test_more_pairs_than_there_is_room_for_are_refused_with_what_to_change():
-    many = 4 * plan.MOST_VISITS
+    many = 4 * grid.MOST_VISITS
     given = jax.eval_shape(
         lambda: flash.blocks(
             *(jnp.zeros((1, length, 1, 4)) for length in (8, many, many)),
@@ -85,4 +85,4 @@ def test_more_pairs_than_there_is_room_for_are_refused_with_what_to_change():
         )
     )
     with pytest.raises(ValueError, match="room for 65536; .*Run.attention='chunked'"):
-        plan.plan(given, KERNEL)
+        grid.lay_out(given, KERNEL)

@@ -22,7 +22,7 @@ MOST_VISITS = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Grid:
     """Extents, and who is outermost.
 
     Args:
@@ -202,8 +202,8 @@ class Plan:
         )(visits.row_W, visits.outer_W, visits.inner_W, refs)
 
 
-def plan(given: Blocks, kernel: Kernel, by_keys: bool = False) -> Plan:
-    """Plans a kernel.
+def lay_out(given: Blocks, kernel: Kernel, by_keys: bool = False) -> Grid:
+    """Lays a kernel out.
 
     Args:
       given: what it reads.
@@ -211,7 +211,7 @@ def plan(given: Blocks, kernel: Kernel, by_keys: bool = False) -> Plan:
       by_keys: whether blocks of keys are outermost.
 
     Returns:
-      The plan.
+      The grid.
 
     Raises:
       ValueError: more pairs of blocks than there is room to list.
@@ -219,7 +219,7 @@ def plan(given: Blocks, kernel: Kernel, by_keys: bool = False) -> Plan:
     rows, heads, length, width = given.query_BHLK.shape
     key_heads, memory = given.key_BGMK.shape[1:3]
     block = kernel.block_keys
-    made = Plan(heads, key_heads, width, block, length // block, memory // block, by_keys)
+    made = Grid(heads, key_heads, width, block, length // block, memory // block, by_keys)
     if rows * made.query_blocks * made.key_blocks > MOST_VISITS:
         raise ValueError(
             f"{rows} rows of {length} queries and {memory} keys have "

@@ -1,0 +1,127 @@
+"""The account: what a run says of itself when it starts, and when it ends."""
+
+import collections
+import dataclasses
+import math
+from pathlib import Path
+
+from archlab.data.pipeline import Rows
+from archlab.data.recipes import Recipe
+from archlab.model.transformer import parameters
+from archlab.program import Program
+from archlab.settings import Run
+from archlab.train.meter import Meter
+
+
+def text(recipes: dict[str, Recipe]) -> dict:
+    """Says what text a run is made of, for its manifest.
+
+    Args:
+      recipes: by mixture.
+
+    Returns:
+      JSON-able: "data", a digest by mixture, "vocabulary" and "texts", a digest by text.
+    """
+    vocabulary = next(iter(recipes.values())).vocabulary.spec()
+    digests = {name: recipe.digest for name, recipe in recipes.items()}
+    texts = {name: digest for one in recipes.values() for name, digest in one.texts.items()}
+    return {"data": digests, "vocabulary": vocabulary, "texts": texts}
+
+
+def facts(
+    run: Run,
+    experiment: str,
+    recipes: dict[str, Recipe],
+    rows: list[dict[str, Rows]],
+    done: int,
+) -> dict:
+    """Says what a run is, for the "start" line of its record.
+
+    Args:
+      run: the settings.
+      experiment: what the run is called.
+      recipes: by mixture.
+      rows: of each stage, by split.
+      done: steps taken before.
+
+    Returns:
+      JSON-able.
+    """
+    stages = []
+    for stage, own in zip(run.stages, rows, strict=True):
+        scored = own["train"].scored
+        architecture = run.architecture_in(stage)
+        stages.append(
+            {
+                "name": stage.name,
+                "steps": stage.total_steps,
+                "tokens": stage.total_tokens,
+                "tokens_per_step": stage.rows * stage.row_tokens,
+                "architecture": architecture.name,
+                "objectives": recipes[stage.mixture].objectives,
+                "roads": recipes[stage.mixture].roads,
+                "flops_per_step": dataclasses.asdict(run.flops(stage, scored * stage.rows)),
+                "visited_parameters": run.visited(stage, scored),
+            }
+        )
+    stored = sum(parameters(run.size, run.architecture).values())
+    return {
+        "experiment": experiment,
+        "parameters": stored,
+        "stages": stages,
+        "resumed_from": done or None,
+    }
+
+
+def end(programs: list[Program], rows: list[dict[str, Rows]], meter: Meter) -> dict:
+    """Says what a run has come to, for the "end" line of its record.
+
+    Args:
+      programs: of its stages.
+      rows: of each stage, by split.
+      meter: after the last step.
+
+    Returns:
+      JSON-able: the ledger, the last validation loss, the expected band and whether it was met,
+      None where nothing was measured or expected.
+    """
+    run, epochs = programs[0].run, collections.Counter()
+    for program, own in zip(programs, rows, strict=True):
+        epochs.update(own["train"].epochs(program.stage.total_steps * program.stage.rows))
+    tokens = [stage.total_tokens for stage in run.stages]
+    seen = [
+        run.visited(stage, own["train"].scored) * many
+        for stage, own, many in zip(run.stages, rows, tokens, strict=True)
+    ]
+    ledger = {
+        **meter.ledger.as_dict(),
+        "visited_parameters": sum(seen) / sum(tokens),
+        "epochs": dict(epochs),
+    }
+    loss = meter.validated
+    low, high = run.expect or (math.nan, math.nan)
+    return {
+        "seconds": meter.ledger.seconds,
+        "ledger": ledger,
+        "loss": loss,
+        "expect": run.expect,
+        "met": None if run.expect is None or math.isnan(loss) else low <= loss <= high,
+    }
+
+
+def verdict(out: Path, end: dict) -> str:
+    """Says the same in a line.
+
+    Args:
+      out: the run directory.
+      end: from `end`.
+
+    Returns:
+      The line.
+    """
+    is_measured = not math.isnan(end["loss"])
+    loss = f"{end['loss']:.4f}" if is_measured else "not measured"
+    said = f"trained {out} in {end['seconds']:.0f} s; last validation loss {loss}"
+    if end["expect"] is not None:
+        said += f", expected {end['expect'][0]} to {end['expect'][1]}"
+    return said if end["met"] is None else f"{said}: {'met' if end['met'] else 'NOT met'}"

@@ -1,0 +1,54 @@
+"""Compiled programs, kept from one start to the next, so that the second one need not compile."""
+
+import math
+import os
+from collections.abc import Callable
+
+import jax
+
+from archlab import processes
+from archlab.data import store
+
+QUICK = 0.1  # seconds; what compiles faster is not worth a file
+
+
+def folder() -> str:
+    """Says where compiled programs are kept.
+
+    Returns:
+      JAX_COMPILATION_CACHE_DIR, or "xla" where stores are kept: a folder or a bucket.
+    """
+    return os.environ.get("JAX_COMPILATION_CACHE_DIR") or f"{store.root()}/xla"
+
+
+def keep(tell: Callable[[str], None]) -> None:
+    """Keeps what is compiled from here on, and finds what was kept.
+
+    Of several processes the first writes and all read. Where nothing can be written, what is there
+    is still read.
+
+    Args:
+      tell: takes what is to be said: that nothing can be kept, and why.
+    """
+    where = folder()
+    why = _closed(where)
+    if why and processes.is_first():
+        tell(
+            f"compiled programs are not kept: {why}; JAX_COMPILATION_CACHE_DIR names another folder"
+        )
+    there = "://" in where or os.path.isdir(where)
+    jax.config.update("jax_compilation_cache_dir", where if there else None)
+    if why or "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        least = math.inf if why else QUICK
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+def _closed(where: str) -> str:
+    """Why nothing can be written in a folder; "" if it can."""
+    if "://" in where:  # a bucket says so when it is written to
+        return ""
+    try:
+        os.makedirs(where, exist_ok=True)
+    except OSError as error:
+        return f"{where} cannot be made ({error.strerror})"
+    return "" if os.access(where, os.W_OK | os.X_OK) else f"{where} cannot be written"

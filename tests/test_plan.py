@@ -1,0 +1,76 @@
+"""A plan counts what a run costs, and what each chip holds, as the run itself would find."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from archlab import config
+from archlab.mesh import Mesh
+from archlab.plan import Plan
+from archlab.program import Program
+
+
+def smoke(name, *overrides):
+    return config.read(f"smoke_{name}", overrides).run
+
+
+def test_hours_are_flops_over_what_the_chips_reach():
+    # A decoder of 1 layer, embed 8, mlp 16, 2 heads of 4, no gate, 512 ids:
+    # 512 multiply-adds of the body a token, 4,096 of the head, 16 of attention for each key.
+    settings = ["layers=1", "embed=8", "mlp=16", "heads=2", "kv=4", "vocab=512"]
+    run = smoke("causal_decoder", *(f"Size.{one}" for one in settings))
+    stage = run.stages[0]
+    architecture = dataclasses.replace(run.architecture, activation="relu")
+    run = dataclasses.replace(run, architecture=architecture)
+    length = stage.row_tokens
+    each = 2 * 3 * (4 * 8 * 8 + 2 * 8 * 16 + 8 * 512 + 2 * 8 * length)
+    (cost, *_) = Plan(run, "v5e", 4, mfu=0.25).costs
+    assert cost.flops == each * length * stage.rows * stage.total_steps
+    assert cost.chip_hours == pytest.approx(cost.flops / (197e12 * 0.25) / 3600)
+    assert cost.days == pytest.approx(cost.chip_hours / 4 / 24)
+    assert cost.rows == stage.rows // 4
+
+
+def test_t5_xxl_on_its_pod():
+    run = config.read("t5_xxl_then_lm").run
+    made = Plan(run, "v5p")
+    assert made.many == 256 and sum(made.parameters.values()) == 11_135_332_352
+    assert made.checkpoint > 4 * 11_135_332_352 and made.held["weights"] < made.checkpoint / 256 + 1
+    # Six FLOPs a token and weight that it meets, and attention on top.
+    for cost in made.costs:
+        assert 1 < cost.flops / (6 * cost.visited * cost.tokens) < 1.3
+
+
+@pytest.mark.parametrize("name", ["causal_decoder", "encoder_decoder"])
+def test_each_chip_holds_what_a_device_of_the_run_does(name):
+    run = dataclasses.replace(smoke(name), mesh=Mesh(data=4, model=2))
+    program = Program(run, 0, run.mesh.build())
+    state = program.first()
+    device = jax.devices()[0]
+
+    def here(tree):
+        shards = [one for leaf in jax.tree.leaves(tree) for one in leaf.addressable_shards]
+        return sum(one.data.nbytes for one in shards if one.device == device)
+
+    made = Plan(run, "v4")
+    assert (made.held["weights"], made.held["moments"]) == (
+        here(state.weights),
+        here(state.moments),
+    )
+    assert made.checkpoint == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"chip": "v5q"}, "chip='v5q'.* did you mean 'v5p'"),
+        ({"mfu": 0}, "mfu=0; it is a share"),
+        ({"mfu": 1.2}, "mfu=1.2; it is a share"),
+        ({"chips": None}, "Mesh.data=-1 .*--chips"),
+        ({"chips": 3}, "does not divide over"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        Plan(smoke("causal_decoder"), **{"chip": "v4", "chips": 4, **given})
