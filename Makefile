@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check smoke beam golden objectives bench bench-attention bench-data clean
+.PHONY: help install demo test lint check smoke beam golden objectives bench bench-attention bench-data clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -27,10 +27,12 @@ demo: .venv/installed  ## trains the quickstart, says whether the loss is as exp
 test: .venv/tested  ## the whole test suite, and the examples in docstrings
 	$(QUIET) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-check: .venv/tested  ## format, lint, and the rules of the house; half a minute
+lint: .venv/tested  ## format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(QUIET) $(BIN)/python -m pytest -q tests/house
+
+check: lint  ## the same, and the rules of the house
+	$(QUIET) $(BIN)/python -m pytest -q --numprocesses $(JOBS) tests/house
 
 smoke: .venv/installed  ## a tiny run of each architecture on 8 simulated devices, and one report
 	@set -e; for name in $(SMOKES); do \

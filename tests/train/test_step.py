@@ -98,10 +98,10 @@ def test_microbatches_in_bfloat16_have_the_gradient_of_the_whole():
     assert np.linalg.norm(cut - whole) < 0.003 * norm
 
 
-@pytest.mark.parametrize("ways", [Mesh(2, 4), Mesh(8)])
-def test_adafactor_on_meshes_agrees_with_one_device(ways):
+def test_adafactor_on_a_mesh_agrees_with_one_device():
     name = "prefix_decoder"
-    assert_near(trained(name, ways, optimizer="adafactor"), on_one(name, optimizer="adafactor"))
+    found = trained(name, Mesh(2, 4), optimizer="adafactor")
+    assert_near(found, on_one(name, optimizer="adafactor"))
 
 
 def test_a_step_is_the_gradient_of_the_mean_over_loss_tokens():
