@@ -172,7 +172,7 @@ class Mesh:
             near += [ways for ways in do if ways > product][:1]
             raise Refusal(
                 f"{said}{f' = {product}' if '×' in said else ''} does not divide the {devices} "
-                "devices that are here; "
+                "devices; "
                 f"{' or '.join(map(str, near))} would",
                 f"Mesh.{max(others, key=others.get)}",
             )
@@ -180,7 +180,7 @@ class Mesh:
         if self.data not in (-1, left):
             said = f"Mesh.data={self.data}{f' × {said}' if said else ''}"
             raise Refusal(
-                f"{said} is not the {devices} devices that are here; data={left} would be",
+                f"{said} is not the {devices} devices; data={left} would be",
                 "Mesh.data",
             )
         return left

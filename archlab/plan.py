@@ -64,8 +64,8 @@ class Plan:
       mfu: share of the peak that the FLOPs of the ledger are done at, above 0 and up to 1.
 
     Raises:
-      ValueError: an unknown chip, an MFU that cannot be, a mesh without a number of chips, or one
-        that the rows or a weight do not divide over.
+      ValueError: an unknown chip, an MFU or a number of chips that cannot be, a mesh without a
+        number of chips, or one that the rows or a weight do not divide over.
 
     Source: Chowdhery et al. 2022 (PaLM), section 4.1, for MFU; here attention counts whole, masked
       or not, as in `ledger.py`.
@@ -79,6 +79,8 @@ class Plan:
     def __post_init__(self):
         if self.chip not in CHIPS:
             raise ValueError(f"chip={not_one_of(self.chip, CHIPS)}")
+        if self.chips is not None and self.chips < 1:
+            raise ValueError(f"chips={self.chips}; it is 1 or more")
         if not 0 < self.mfu <= 1:
             raise ValueError(f"mfu={self.mfu}; it is a share of the peak, above 0 and up to 1")
         mesh = self.mesh
@@ -141,7 +143,9 @@ class Plan:
     @functools.cached_property
     def _state(self) -> states.State:
         stage = self.run.stages[0]
-        model, batch = self.run.model(stage), self._batch(stage)
+        # The state is the same whatever computes attention, and no kernel has to run here.
+        model = dataclasses.replace(self.run, attention="dense").model(stage)
+        batch = self._microbatch(stage)
         return states.shapes(model, self.run.optimizer, self.mesh, batch)
 
     def _batch(self, stage: Stage) -> batches.Batch:

@@ -108,11 +108,13 @@ def _join(
             coordinator, processes, process, heartbeat_timeout_seconds=patience
         )
     except ValueError as error:
-        if not is_told:  # and no launcher that JAX knows
-            return False
-        raise Refusal(f"--coordinator={coordinator}: {error}") from error
+        if not is_told and "coordinator_address should be defined" in str(error):
+            return False  # no launcher that JAX knows
+        raise Refusal(f"the processes cannot be joined: {error}") from error
     except RuntimeError as error:
-        raise Refusal(f"the processes do not meet at {coordinator}: {error}") from error
+        raise Refusal(
+            f"the processes do not meet at {coordinator or 'the address that was found'}: {error}"
+        ) from error
     return True
 
 

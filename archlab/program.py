@@ -63,7 +63,7 @@ class Program:
     @functools.cached_property
     def shapes(self) -> State:
         """Shapes of the state, with shardings."""
-        return states.shapes(self.model, self.run.optimizer, self.mesh, self.batch)
+        return states.shapes(self.model, self.run.optimizer, self.mesh, self.microbatch)
 
     @functools.cached_property
     def learn(self) -> Callable:
@@ -110,7 +110,8 @@ class Program:
 
     def first(self) -> State:
         """Makes the state that a run begins with."""
-        return states.first(self.model, self.run.optimizer, self.mesh, self.batch, self.run.seed)
+        given = (self.model, self.run.optimizer, self.mesh, self.microbatch)
+        return states.first(*given, self.run.seed)
 
     def put(self, batch: Batch) -> Batch:
         """Moves a batch to the devices, each its own rows.

@@ -191,11 +191,20 @@ def _record(run: Run, out: Path) -> Record:
 
 def _rows(program: Program, recipe: Recipe, closing: contextlib.ExitStack) -> dict[str, Rows]:
     """The rows of a stage, by split; there may be none to validate on."""
-    return {
+    found = {
         split: closing.enter_context(contextlib.closing(program.rows(recipe, split)))
         for split in SPLITS
         if split == "train" or recipe.has(split)
     }
+    if processes.many() > 1 and not all(rows.is_repeatable for rows in found.values()):
+        raise Refusal(
+            f"{recipe.mixture} draws without a seed, so each of {processes.many()} processes would "
+            "read other rows; seed its steps, or train it in one process",
+            "Stage.mixture",
+            program.number,
+        )
+    processes.same(f"rates of {recipe.mixture}", {name: one.rates for name, one in found.items()})
+    return found
 
 
 def _take(

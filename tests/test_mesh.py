@@ -80,10 +80,10 @@ def test_what_has_the_path_of_a_weight_and_not_its_shape_stays_whole():
     [
         (Mesh(3, 2), "^Mesh.data=3 × Mesh.model=2 is not the 8 .* data=4 would be$"),
         (Mesh(8, 2), "data=4 would be"),
-        (Mesh(4), "^Mesh.data=4 is not the 8 devices that are here; data=8 would be$"),
-        (Mesh(model=3), "^Mesh.model=3 does not divide the 8 devices that are here; 2 or 4 would$"),
+        (Mesh(4), "^Mesh.data=4 is not the 8 devices; data=8 would be$"),
+        (Mesh(model=3), "^Mesh.model=3 does not divide the 8 devices; 2 or 4 would$"),
         (Mesh(context=3, model=2), "^Mesh.context=3 × Mesh.model=2 = 6 does not .*; 4 or 8 would$"),
-        (Mesh(slice=16), "^Mesh.slice=16 does not divide the 8 devices that are here; 8 would$"),
+        (Mesh(slice=16), "^Mesh.slice=16 does not divide the 8 devices; 8 would$"),
     ],
 )
 def test_a_mesh_that_does_not_fit_the_devices_is_refused(ways, right):

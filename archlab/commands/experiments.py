@@ -63,11 +63,11 @@ def train(
         return _standing(folder)
 
     stop.last = last
-    _register(read.run.stages, modules)
     text, own = read.gin_text, tuple(modules)
     is_stopped = False
     try:
         with crew.joined(coordinator, processes, process, patience), read.placed():
+            _register(read.run.stages, modules)
             compiled.keep(note)
             try:
                 run.train(read.run, folder, read.name, text, own, resume_from, stop)

@@ -74,7 +74,7 @@ class Rows:
             if unit != "rows":  # a text is shared out by how many rows its tasks have
                 self.close()
                 self._readers = self._reading(recipe, split, documents, rates)
-            self._order = Order(tuple(rates))
+            self.rates, self._order = tuple(rates), Order(tuple(rates))
             self.warnings, scored = [], []
             for name, reader in zip(self.objectives, self._readers, strict=True):
                 sample = reader.examples(np.arange(SAMPLE))
@@ -85,6 +85,11 @@ class Rows:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether every process that reads these rows reads the same."""
+        return all(one.is_repeatable for one in self._readers if isinstance(one, Streamed))
 
     def examples(self, first: int, rows: int) -> list[tuple[int, np.ndarray, Examples]]:
         """Makes examples, not yet packed.

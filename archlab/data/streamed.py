@@ -81,16 +81,21 @@ class Streamed:
         """
         return float("nan")
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether another reading gives the same examples."""
+        if self._process is None:
+            self._begin()
+        return self._facts["is_repeatable"]
+
     def oddities(self) -> list[str]:
         """Says what is odd about the task.
 
         Returns:
           Warnings, in words.
         """
-        if self._process is None:
-            self._begin()
         said = ["is streamed through tf.data: slower, and resuming reads again what was read"]
-        if not self._facts["is_repeatable"]:
+        if not self.is_repeatable:
             said.append("draws without a seed: a resumed run will read other examples")
         return said
 

@@ -6,7 +6,7 @@ their intervals alone. `archlab/kernels/` has three implementations of it, and a
   dense     all logits at once; O(L × M) memory. Any platform.
   chunked   block by block in plain XLA; O(L) memory. Any platform.
   pallas    block by block as a kernel; O(L) memory. TPU.
-  auto      dense where queries or keys are fewer than a block, pallas on a TPU, chunked elsewhere
+  auto      dense where queries or keys are at most 128, pallas on a TPU, chunked elsewhere
 
 Why dense at all: a piece of less than a block is linear in memory either way, and a row that is
 generated token by token asks one query at a time. From a block on chunked is the faster, on a CPU

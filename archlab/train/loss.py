@@ -25,7 +25,7 @@ import jax.numpy as jnp
 
 PARTS = 16  # chunks of what a device holds: as fine as what need not be scored is told apart
 LEAST = 128  # positions of a chunk, for which it pays to read the whole table once more
-MOST = 2**24  # logits of a chunk, 64 MiB of float32, unless the vocabulary is past 100,000
+MOST = 2**24  # logits of a chunk, 64 MiB of float32, unless the vocabulary is past 130,000
 
 Place = Callable[[str, jax.Array], jax.Array]
 
@@ -144,7 +144,7 @@ def _walk(table_VD, x_BLD, target_BL, weight_BL, total, z_loss, place, is_learni
     target_BO = jnp.take_along_axis(target_BL, order_BO, axis=1)
     is_learnt_BO = jnp.arange(order_BO.shape[1]) < many_B[:, None]
     share_BO = jnp.take_along_axis(weight_BL, order_BO, axis=1) * is_learnt_BO / total
-    # A copy for each row is one for each device, whatever the table itself is split over.
+    # A copy for each row is one for each device that rows are split over.
     table_BVD = jnp.broadcast_to(table_VD.astype(x_BLD.dtype), (rows, *table_VD.shape))
     table_BVD = place("table_BVD", table_BVD)
 

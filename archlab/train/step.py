@@ -116,8 +116,9 @@ def build(
     Raises:
       ValueError: the rows of a microbatch, or a dimension of a weight, do not divide over the mesh.
     """
-    meshes.rows(mesh, microbatch(batch, accumulate))
-    state = shapes(model, optimizer, mesh, batch)
+    small = microbatch(batch, accumulate)
+    meshes.rows(mesh, small)
+    state = shapes(model, optimizer, mesh, small)
     transform, learning_rate = optimizer.transform(), rate(schedule, steps)
     weight_shardings = jax.tree.map(lambda leaf: leaf.sharding, state.weights)
     whole = NamedSharding(mesh, PartitionSpec())
