@@ -32,6 +32,9 @@ WRONG = 2  # exit status
 PATIENCE = 100  # seconds; JAX's own
 LONG = 10**9  # milliseconds: as long as it takes; a process that dies is noticed before
 BREATH = 0.5  # seconds in which the others hear why this one ends
+LAST = (
+    4 * BREATH
+)  # seconds after which the first ends, through whom they hear: JAX ends who is left
 FAILED = "archlab/failed"
 SIGNS = ("Gloo", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")  # of an error: nobody answers
 ERRORS = 2  # standard error, whatever Python has put in its place
@@ -214,7 +217,7 @@ def fail(why: str, status: int) -> None:
         own = distributed.global_state.process_id
         with contextlib.suppress(Exception):  # one was first, or there is nobody left to tell
             _set(FAILED, {"process": own, "why": why, "status": status})
-            time.sleep(BREATH)
+            time.sleep(LAST if is_first() else BREATH)
 
 
 def _client():

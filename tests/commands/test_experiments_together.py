@@ -1,6 +1,7 @@
 """Processes that train together do what one does, lose nothing when one ends, and may change."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -101,8 +102,10 @@ def both(start, runs):
 
 def test_two_do_what_one_does_and_the_first_speaks(both, runs):
     assert_near(runs / "one", runs / "two")
+    # Gloo says whom it is connected to, and its threads cut each other short.
+    its_own = re.compile(r"^\[Gloo\]|is connected to \d+ peer ranks")
     said = [
-        [line for line in process.out.read_text().splitlines() if not line.startswith("[Gloo]")]
+        [line for line in process.out.read_text().splitlines() if not its_own.search(line)]
         for process in both
     ]
     assert "trained" in said[0][-1] and not said[1]
