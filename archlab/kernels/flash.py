@@ -120,22 +120,24 @@ def blocks(
     """
     more_queries = -query_BLHK.shape[1] % kernel.block_queries
     more_keys = -key_BMGK.shape[1] % kernel.block_keys
-
-    def filled(array, more):
-        return jnp.swapaxes(jnp.pad(array, ((0, 0), (0, more), (0, 0), (0, 0))), 1, 2)
-
     if bias_HP is not None:
         # The distance of the last query comes first, so what fills the queries is before it.
         bias_HP = jnp.pad(bias_HP.astype(jnp.float32), ((0, 0), (more_queries, more_keys + 1)))
     memory = key_BMGK.shape[1]
     return Blocks(
-        filled(query_BLHK, more_queries),
-        filled(key_BMGK, more_keys),
-        filled(value_BMGK, more_keys),
+        _filled(query_BLHK, more_queries),
+        _filled(key_BMGK, more_keys),
+        _filled(value_BMGK, more_keys),
         jnp.pad(jnp.maximum(start_BL, 0), ((0, 0), (0, more_queries))),
         jnp.pad(jnp.minimum(end_BL, memory), ((0, 0), (0, more_queries))),
         bias_HP,
     )
+
+
+def _filled(array, more):
+    """Heads before positions, of which there are `more`."""
+    wide = ((0, 0), (0, more)) + ((0, 0),) * (array.ndim - 2)
+    return jnp.swapaxes(jnp.pad(array, wide), 1, 2)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -182,12 +184,7 @@ def _backward(kernel, kept, slopes):
     # The gradient of a log-sum is the weights themselves: it is added to every weight's.
     drift_BLH = jnp.sum(product_BLHK, axis=-1) - log_slope_BLH
     more = -query_BLHK.shape[1] % kernel.block_queries
-
-    def filled(array):
-        wide = ((0, 0), (0, more)) + ((0, 0),) * (array.ndim - 2)
-        return jnp.swapaxes(jnp.pad(array, wide), 1, 2)
-
-    answer = Answer(filled(slope_BLHK), filled(log_sum_BLH), filled(drift_BLH))
+    answer = Answer(*(_filled(array, more) for array in (slope_BLHK, log_sum_BLH, drift_BLH)))
     query_slope, key_slope, value_slope, bias_slope = kernel.backward(
         blocks(*given, kernel), answer, kernel
     )

@@ -160,8 +160,7 @@ def build(
         far = jnp.asarray(learning_rate(state.step + 1), jnp.float32)
         weights = jax.tree.map(lambda old, way: old - far * way, state.weights, direction)
         scored = jnp.count_nonzero(batch.weight_BL)
-        told = (batch.objective_B, batches.padding(batch), scored, norm, far)
-        outcome = Outcome(sums, *told)
+        outcome = Outcome(sums, batch.objective_B, batches.padding(batch), scored, norm, far)
         return State(weights, moments, state.step + 1), outcome
 
     placed = jax.tree.map(lambda leaf: leaf.sharding, state)
@@ -200,7 +199,7 @@ def _scored(
 
 def scorer(
     model: Transformer, mesh: jax.sharding.Mesh, weights: dict, batch: Batch
-) -> Callable[[dict, Batch], loss.Sums]:
+) -> Callable[[dict, Batch], tuple[loss.Sums, jax.Array]]:
     """Compiles the loss of a batch, without learning from it.
 
     Args:
