@@ -42,6 +42,8 @@ setup(
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12",
         "numpy>=2",
+        "ml-dtypes>=0.5",
+        "safetensors>=0.6",
         "seqio>=0.0.20",
         "tensorflow>=2.21",
         "tensorflow-text>=2.21",
@@ -77,6 +79,8 @@ setup(
             "sacrebleu",
             "scikit-learn",
             "scipy",
+            "torch",
+            "transformers>=5",
         ],
     },
 )

@@ -11,6 +11,7 @@ from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
 from archlab.program import Program
 from archlab.settings import Run, from_settings
+from archlab.stages import Stage
 from archlab.train.checkpoint import Checkpoints
 
 
@@ -20,13 +21,15 @@ class Trained:
 
     Args:
       run: its settings.
-      model: of the stage that the step belongs to, on no mesh.
+      stage: that the step belongs to.
+      model: of that stage, on no mesh.
       weights: after the step that was read.
       vocabulary: of its text.
       step: steps taken in all stages.
     """
 
     run: Run
+    stage: Stage
     model: Transformer
     weights: dict
     vocabulary: Vocabulary
@@ -54,7 +57,8 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
         raise ValueError(f"{folder} is not a run that has trained: it holds no manifest.json")
     config, manifest = (directory.read(folder / f"{name}.json") for name in ("config", "manifest"))
     try:
-        run, vocabulary = from_settings(config["run"]), Vocabulary.from_spec(manifest["vocabulary"])
+        run = from_settings(config["run"])
+        vocabulary = Vocabulary.from_spec(manifest["vocabulary"], folder)
         run = dataclasses.replace(run, attention="auto")  # as suits this machine, not that one
     except (KeyError, TypeError) as error:
         raise ValueError(
@@ -68,9 +72,10 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
         if not there:
             raise ValueError(f"{folder} holds no checkpoint yet; train it for longer")
         step = there[-1] if total_step is None else total_step
-        stage = checkpoints.position(step).stage
-        program = Program(run, stage, Mesh().build(jax.devices()[:1]))
+        number = checkpoints.position(step).stage
+        program = Program(run, number, Mesh().build(jax.devices()[:1]))
         weights = checkpoints.weights(step, program.shapes.weights)
-        return Trained(run, run.model(run.stages[stage]), weights, vocabulary, step)
+        stage = program.stage
+        return Trained(run, stage, run.model(stage), weights, vocabulary, step)
     finally:
         checkpoints.close()

@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from archlab.commands import experiments, runs, tasks, vocabularies
+from archlab.commands import experiments, models, runs, tasks, vocabularies
 from archlab.commands.app import DEBUG, WRONG, app
 from archlab.spelling import nearest
 from archlab.stop import Stop
@@ -13,6 +13,7 @@ from archlab.stop import Stop
 VERBS = (
     experiments,
     runs,
+    models,
     tasks,
     vocabularies,
 )  # each adds its own to the app; in the order of --help

@@ -15,6 +15,7 @@ registered, sentinels stand where they have them: right above the text (`seqio_i
 import dataclasses
 import functools
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -45,6 +46,7 @@ class Vocabulary:
       sentinels: how many there are at least, then how many there are: as many as fill the table.
       seqio_ids: how many SeqIO's own vocabulary has right above the text, all of them sentinels, as
         T5's; mask and modes then stand above those. 0 leaves archlab's own on top.
+      start: the id that a decoder reads first; None is pad, as in T5.
 
     Raises:
       ValueError: the file is not there, or is not what it should be; or fewer than 100 sentinels.
@@ -53,8 +55,11 @@ class Vocabulary:
     path: str = ""
     sentinels: int = SENTINELS
     seqio_ids: int = 0
+    start: int | None = None
 
     def __post_init__(self):
+        if self.start is None:
+            object.__setattr__(self, "start", self.pad)
         if self.seqio_ids:
             object.__setattr__(self, "sentinels", self.seqio_ids)
             return
@@ -78,11 +83,6 @@ class Vocabulary:
     def pad(self) -> int:
         """The id that fills a row."""
         return self._tokenizer.pad
-
-    @property
-    def start(self) -> int:
-        """The id that a decoder reads first; pad, as in T5."""
-        return self.pad
 
     @property
     def end(self) -> int:
@@ -223,14 +223,16 @@ class Vocabulary:
         """
         spec = {"path": self.path, "sentinels": self.sentinels, "size": self.size}
         spec |= {"seqio_ids": self.seqio_ids} if self.seqio_ids else {}
+        spec |= {"start": self.start} if self.start != self.pad else {}
         return spec | {"sha256": self._read[1]} if self.path else spec
 
     @staticmethod
-    def from_spec(spec: dict) -> "Vocabulary":
+    def from_spec(spec: dict, home: Path | None = None) -> "Vocabulary":
         """Builds a vocabulary from what was kept of it.
 
         Args:
           spec: from `spec`.
+          home: the folder that its path may be within, wherever that folder lies now.
 
         Returns:
           The vocabulary.
@@ -238,8 +240,14 @@ class Vocabulary:
         Raises:
           ValueError: the file is not there, or is another one.
         """
+        path = spec["path"]
+        if home and path and (home / path).is_file():
+            path = str(home / path)
         vocabulary = Vocabulary(
-            spec["path"], spec.get("sentinels", SENTINELS), spec.get("seqio_ids", 0)
+            path,
+            spec.get("sentinels", SENTINELS),
+            spec.get("seqio_ids", 0),
+            spec.get("start"),
         )
         now = vocabulary.spec()
         for fact in ("sha256", "size"):  # another file may have another size too

@@ -63,10 +63,12 @@ class Checkpoints:
         """Copies the state off the devices and writes it in the background.
 
         Args:
-          state: to be kept.
+          state: to be kept; weights alone where there are no moments.
           position: where it stands.
         """
-        arrays = {"weights": state.weights, "moments": state.moments}
+        arrays = {"weights": state.weights}
+        if state.moments is not None:
+            arrays["moments"] = state.moments
         sums, step = jax.device_get((self._sums(arrays), state.step))
         assert step == position.step, f"the state is at step {step}, not at {position.step}"
         position = dataclasses.replace(

@@ -21,12 +21,12 @@ class State:
 
     Args:
       weights: of the model, float32, by path.
-      moments: of the optimizer.
+      moments: of the optimizer; None where nothing is trained.
       step: int32 scalar, steps taken in this stage.
     """
 
     weights: dict
-    moments: optax.OptState
+    moments: optax.OptState | None
     step: jax.Array
 
 

@@ -1,6 +1,7 @@
 """Ids are those of SeqIO's own vocabularies, and nothing that an id says is lost."""
 
 import copy
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -142,8 +143,11 @@ def test_ordinary_ids_of_bytes_are_all_bytes():
     assert BYTES.ordinary.tolist() == list(range(3, 259))
 
 
-def test_a_decoder_reads_padding_first(each):
-    assert each.start == each.pad
+def test_a_decoder_reads_padding_first_unless_it_is_said(each):
+    assert each.start == each.pad and "start" not in each.spec()
+    other = dataclasses.replace(each, start=7)
+    assert other.start == 7 and other.size == each.size and other != each
+    assert Vocabulary.from_spec(json.loads(json.dumps(other.spec()))) == other
 
 
 @pytest.mark.parametrize("text", ["", "\0", "a\0b", "</s>", "é 犬 🐕", "a" * 10**6])
@@ -242,6 +246,20 @@ def test_another_model_of_the_same_size_is_refused(tmp_path):
         Vocabulary.from_spec(spec)
     assert before.spec() == spec  # one that is loaded already is still the old one
     assert before.decode(ids) == "the cat"
+
+
+def test_a_file_that_lies_in_the_folder_it_was_kept_in_is_read_there(tmp_path):
+    here = Vocabulary(trained(tmp_path))
+    home = tmp_path / "home"
+    home.mkdir()
+    Path(here.path).rename(home / "kept.model")
+    spec = here.spec() | {"path": "kept.model"}
+    moved = home.rename(tmp_path / "moved")
+    found = Vocabulary.from_spec(spec, moved)
+    assert found.path == str(moved / "kept.model")
+    assert found.encode("the cat") == here.encode("the cat")
+    with pytest.raises(ValueError, match="there is no SentencePiece model at 'kept.model'"):
+        Vocabulary.from_spec(spec)
 
 
 def test_a_spec_is_kept_as_json(each):

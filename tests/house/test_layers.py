@@ -20,24 +20,25 @@ LAYERS = """
 0  axes batch chips directory form progress refusal spelling stop commands/app kernels/flash
    kernels/interval kernels/tile model/position report/ink train/loss data/chance data/examples
    data/huggingface data/memory data/pieces data/places data/recognition data/reports data/row
-1  architecture bindings experiments mesh modules processes record size stages kernels/chunked
-   kernels/dense kernels/grid model/visibility report/lines data/bins data/options data/order
-   data/packing data/prefetch data/shards data/sources data/tokenizers
-2  ledger shares statements things commands/vocabularies kernels/pallas report/history train/bits
-   train/optimizer data/code data/corpora data/plan data/store data/vocabulary
-3  compiled model/attention report/figures show/row show/statistics data/features data/writer
-   data/objectives/masks data/objectives/objective
+1  architecture bindings experiments mesh modules processes record size stages bridge/configuration
+   bridge/shards kernels/chunked kernels/dense kernels/grid model/visibility report/lines data/bins
+   data/options data/order data/packing data/prefetch data/shards data/sources data/tokenizers
+2  ledger shares statements things bridge/table commands/vocabularies kernels/pallas report/history
+   train/bits train/optimizer data/code data/corpora data/plan data/store data/vocabulary
+3  compiled bridge/family bridge/model bridge/words model/attention report/figures show/row
+   show/statistics data/features data/writer data/objectives/masks data/objectives/objective
 4  model/layers report/page data/readers data/objectives/denoising data/objectives/infilling
    data/objectives/language data/objectives/masking
-5  model/transformer data/objectives/table
-6  settings evaluation/generate train/state data/recipes data/tasks
-7  cache config train/step data/documents data/roads data/streamed
-8  plan train/meter data/jobs data/pipeline
+5  bridge/llama bridge/t5 model/transformer data/objectives/table
+6  settings bridge/families bridge/own evaluation/generate train/state data/recipes data/tasks
+7  cache config bridge/huggingface train/step data/documents data/roads data/streamed
+8  plan bridge/folders train/meter data/jobs data/pipeline
 9  program evaluation/validation show/sample train/loop train/position data/beam data/feed
 10 account show/page show/picture train/checkpoint data/build
 11 run trained commands/tasks
-12 commands/experiments commands/runs
-13 commands/line
+12 bridge/runs commands/experiments commands/runs
+13 commands/models
+14 commands/line
 """
 
 # Who may import a library: a file, or a folder ending in a slash.
@@ -50,6 +51,8 @@ OWNERS = {
     "fsspec": ("data/places",),
     "flax": ("model/",),
     "optax": ("train/",),
+    "safetensors": ("bridge/shards",),
+    "ml_dtypes": ("bridge/shards",),
     "orbax": ("train/checkpoint",),
     "grain": ("data/order",),
     "sentencepiece": ("data/pieces",),

@@ -102,6 +102,16 @@ def test_a_state_that_is_used_up_at_once_is_saved_as_it_was(tmp_path):
         assert_equal(checkpoints.restore(5, state()[1]), before)
 
 
+def test_weights_without_moments_are_kept_alone(tmp_path):
+    whole, shapes = state(6)
+    with closing(Checkpoints(tmp_path / "checkpoints", keep=3)) as checkpoints:
+        checkpoints.save(dataclasses.replace(whole, moments=None), position(6))
+    with closing(Checkpoints(tmp_path / "checkpoints")) as checkpoints:
+        assert_equal(checkpoints.weights(6, shapes.weights), whole.weights)
+        with pytest.raises(ValueError, match="checkpoints/6 is damaged"):
+            checkpoints.restore(6, shapes)
+
+
 def contents(folder: Path) -> dict:
     return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 

@@ -1,0 +1,88 @@
+"""Models of transformers, small, with drawn weights: what archlab's are compared with."""
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np  # noqa: E402 - after the environment is set
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+from archlab.bridge.model import Model  # noqa: E402
+from tests.bridge import models  # noqa: E402
+
+AUTO = {
+    "encoder_decoder": transformers.AutoModelForSeq2SeqLM,
+    "decoder": transformers.AutoModelForCausalLM,
+    "encoder": transformers.AutoModelForMaskedLM,
+}
+T5 = {
+    "vocab_size": 60,
+    "d_model": 24,
+    "d_kv": 10,
+    "d_ff": 40,
+    "num_layers": 2,
+    "num_heads": 3,
+    "relative_attention_num_buckets": 8,
+    "decoder_start_token_id": 0,
+}
+GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+LLAMA = {
+    "vocab_size": 60,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "head_dim": 10,
+    "max_position_embeddings": 64,
+}
+CONFIGURATIONS = {
+    "T5 1.0": transformers.T5Config(**T5),
+    "T5 1.1, Flan-T5, T5-LM": transformers.T5Config(**T5, **GATED),
+    "Llama": transformers.LlamaConfig(**LLAMA),
+    "Llama, tied": transformers.LlamaConfig(**LLAMA, tie_word_embeddings=True),
+}
+APART = {"T5 1.1, Flan-T5, T5-LM"}  # whose head is its own, though their library ties it at first
+
+
+def drawn(name: str) -> torch.nn.Module:
+    """A model of transformers whose every weight is drawn, and large enough to matter."""
+    model = (
+        transformers.AutoModelForSeq2SeqLM if "T5" in name else transformers.AutoModelForCausalLM
+    )
+    model = model.from_config(CONFIGURATIONS[name]).eval()
+    if name in APART:
+        model.lm_head.weight = torch.nn.Parameter(torch.empty(60, 24))
+    random = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for one in model.parameters():
+            one.normal_(0, 0.3 if one.ndim > 1 else 0.5, generator=random)
+    return model
+
+
+def load(folder: Path, model: Model) -> torch.nn.Module:
+    """What transformers makes of a folder, which holds all that it looks for and nothing else."""
+    auto = AUTO[model.architecture.kind]
+    found, said = auto.from_pretrained(folder, output_loading_info=True)
+    assert not any(said.values()), said
+    return found.eval()
+
+
+def ids(rows: int, length: int, seed: int = 0) -> np.ndarray:
+    """Drawn ids, none of them special."""
+    return np.random.default_rng(seed).integers(3, 60, (rows, length)).astype(np.int32)
+
+
+def differ(model: Model, theirs: torch.nn.Module) -> tuple[float, float]:
+    """The largest difference of two models' logits, and the largest logit."""
+    read_BL, written_BL = ids(3, 37), ids(3, 21, seed=1)
+    given = {"input_ids": torch.tensor(read_BL, dtype=torch.long)}
+    is_pair = model.architecture.kind == "encoder_decoder"
+    if is_pair:
+        given["decoder_input_ids"] = torch.tensor(written_BL, dtype=torch.long)
+    with torch.no_grad():
+        wanted_BLV = theirs(**given).logits.numpy()
+    found_BLV = models.logits(model, read_BL, written_BL if is_pair else None)
+    return float(np.abs(found_BLV - wanted_BLV).max()), float(np.abs(wanted_BLV).max())

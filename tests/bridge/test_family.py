@@ -1,0 +1,27 @@
+import dataclasses
+
+from archlab.architecture import Architecture
+from archlab.bridge.family import Family
+
+
+def family(**words) -> Family:
+    return Family("made_up", "MadeUp", words, None, None, None)
+
+
+def test_a_word_that_the_family_has_not_is_a_reason():
+    mine = family(name=("encoder",), position=("rope", "none"))
+    assert mine.lacks(Architecture("encoder", position="none")) == []
+    found = mine.lacks(Architecture("causal_decoder", position="relative"))
+    assert found == [
+        "MadeUp has name 'encoder', not 'causal_decoder'",
+        "MadeUp has position 'rope' or 'none', not 'relative'",
+    ]
+
+
+def test_what_a_family_does_not_speak_of_is_as_it_is_by_default():
+    """So an ingredient that is new is a reason, until the family says that it has it."""
+    mine = family(name=("encoder",))
+    for field in dataclasses.fields(Architecture):
+        if field.type == "bool" or field.type is bool:
+            other = Architecture("encoder", **{field.name: not field.default})
+            assert [field.name in line for line in mine.lacks(other)] == [True]

@@ -1,0 +1,108 @@
+"""Hugging Face's own library is the oracle: of names, of logits, of what is written next."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from archlab.architecture import Architecture
+from archlab.bridge import huggingface
+from archlab.data.vocabulary import Vocabulary
+from archlab.evaluation import generate
+from archlab.model import position
+from archlab.model.transformer import Transformer
+from tests.bridge import models, oracle
+
+MOST = 1e-4
+PROMPTS, TOKENS = 100, 8
+
+
+@pytest.fixture(scope="module", params=oracle.CONFIGURATIONS)
+def stored(request, tmp_path_factory):
+    """A model of theirs, and the folder that it was saved to."""
+    theirs = oracle.drawn(request.param)
+    folder = tmp_path_factory.mktemp("theirs")
+    theirs.save_pretrained(folder)
+    return theirs, folder
+
+
+@pytest.fixture(scope="module")
+def read(stored):
+    """The same as archlab reads it."""
+    return huggingface.read(stored[1])
+
+
+def test_what_is_read_has_their_logits_and_their_parameters(stored, read):
+    theirs, _ = stored
+    assert read.parameters == sum(one.numel() for one in theirs.parameters())
+    found, largest = oracle.differ(read, theirs)
+    assert found <= MOST and largest > 0.1
+
+
+def test_what_is_written_has_the_same_and_is_read_again_to_the_bit(stored, read, tmp_path):
+    huggingface.write(read, tmp_path, most=9000)
+    assert len(list(tmp_path.glob("*.safetensors"))) > 2
+    theirs = oracle.load(tmp_path, read)
+    assert theirs.state_dict().keys() == stored[0].state_dict().keys()
+    assert oracle.differ(read, theirs)[0] <= MOST
+    models.assert_equal(huggingface.read(tmp_path), read)
+
+
+@pytest.mark.parametrize("name", ["T5 1.1, Flan-T5, T5-LM", "Llama"])
+def test_a_hundred_prompts_are_continued_as_they_continue_them(name, tmp_path):
+    theirs = oracle.drawn(name)
+    theirs.save_pretrained(tmp_path)
+    model = huggingface.read(tmp_path)
+    prompts_BL, start = oracle.ids(PROMPTS, 11), model.vocabulary.start
+    given_BL = prompts_BL
+    if model.architecture.kind == "decoder":
+        given_BL = np.concatenate([np.full((PROMPTS, 1), start), prompts_BL], axis=1)
+    given = torch.tensor(given_BL, dtype=torch.long)
+    mask = torch.ones_like(given)
+    wanted = theirs.generate(
+        given, attention_mask=mask, max_new_tokens=TOKENS, do_sample=False, pad_token_id=0
+    )
+    skipped = given_BL.shape[1] if model.architecture.kind == "decoder" else 1
+    end, ours = model.vocabulary.end, Transformer(model.size, model.architecture)
+    assert len({*map(tuple, wanted.tolist())}) > PROMPTS / 2
+    for prompt, line in zip(prompts_BL.tolist(), wanted[:, skipped:].tolist(), strict=True):
+        line = line[: line.index(end)] if end in line else line
+        found = generate.generate(
+            ours, model.weights, prompt, TOKENS, end, model.size.vocab, start=start
+        )
+        assert found == line
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_halves_are_read_as_they_are(tmp_path, dtype):
+    theirs = oracle.drawn("Llama").to(dtype)
+    theirs.save_pretrained(tmp_path)
+    model = huggingface.read(tmp_path)
+    found = model.weights["decoder"]["layers"]["mlp"]["up_DF"]
+    wanted = [layer.mlp.up_proj.weight.T.float() for layer in theirs.model.layers]
+    np.testing.assert_array_equal(found, torch.stack(wanted).detach().numpy())
+
+
+@pytest.mark.parametrize("buckets", [8, 32, 64])
+@pytest.mark.parametrize("ahead", [True, False])
+def test_distances_fall_into_their_buckets(buckets, ahead):
+    """Those at which a row of theirs changes its bias, too."""
+    distance_P = np.arange(-600, 601)
+    attention = transformers.models.t5.modeling_t5.T5Attention
+    wanted = attention._relative_position_bucket(torch.tensor(distance_P), ahead, buckets, 128)
+    found = position.bucket(jnp.asarray(distance_P), buckets, ahead)
+    np.testing.assert_array_equal(found, wanted.numpy())
+
+
+TEXT = "the cat sees a dog: <1>"
+
+
+def test_bytes_are_those_of_their_tokenizer(tmp_path):
+    architecture = Architecture("encoder_decoder", "relative", "geglu", False)
+    size = dataclasses.replace(models.SIZE, vocab=384)
+    huggingface.write(models.of(architecture, size, Vocabulary()), tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs(TEXT).input_ids == [*Vocabulary().encode(TEXT), Vocabulary().end]
