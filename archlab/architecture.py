@@ -1,10 +1,12 @@
 """What an architecture is, in words: which stacks there are, who sees whom, which ingredients.
 
-All four are built of one set of blocks (`model/transformer.py`), so that what differs between two
-runs is only what is declared here.
+All four are built of one set of blocks (`model/`), so that what differs between two runs is only
+what is declared here. An ingredient is the same in every architecture and every layer, or is
+refused with the reason.
 """
 
 import dataclasses
+import math
 
 from archlab.refusal import Refusal
 from archlab.spelling import not_one_of
@@ -15,14 +17,25 @@ VISIBILITY = {
     "encoder_decoder": "causal",
     "encoder": "full",
 }
-POSITIONS = ("rope", "relative", "none")
-GATED = ("swiglu", "geglu")
-ACTIVATIONS = (*GATED, "relu")
+POSITIONS = ("rope", "relative", "learned", "none")
+GATED = ("swiglu", "geglu", "geglu_exact")
+ACTIVATIONS = (*GATED, "relu", "gelu", "gelu_tanh")
+NORMS = ("rms", "layer")
+PLACES = ("pre", "post", "both")
+HEADS = ("plain", "transformed")
+EPSILON = 1e-6  # T5 and the first Llama: added to the mean square before its root
+TURN = 10_000.0  # RoFormer, section 3.2.2: base of the rotary wavelengths
 
-
-def _choose(field: str, value: str, allowed) -> None:
-    if value not in allowed:
-        raise Refusal(f"{field}={not_one_of(value, allowed)}", field)
+_WORDS = {
+    "name": VISIBILITY,
+    "position": POSITIONS,
+    "activation": ACTIVATIONS,
+    "norm": NORMS,
+    "norm_place": PLACES,
+    "head": HEADS,
+}
+_COUNTS = ("window", "global_every", "global_first")
+_BOUNDS = ("attention_cap", "logit_cap", "local_rotary_base")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,23 +44,107 @@ class Architecture:
 
     Args:
       name: a key of `VISIBILITY`: causal_decoder, prefix_decoder, encoder_decoder or encoder.
-      position: how a stack knows order: "rope" (rotary), "relative" (T5's bias), "none".
-      activation: of the hidden layer: "swiglu", "geglu" (both gated) or "relu".
+      position: how a stack knows order: "rope" (rotary), "relative" (T5's bias), "learned" (a table
+        with a row for each of `Size.positions` places), "none".
+      activation: of the hidden layer: "swiglu", "geglu" (GELU by tanh, as T5 1.1 has it) or
+        "geglu_exact" (by erf), which are gated; "relu", "gelu" (by erf) or "gelu_tanh".
       tied: whether the logits are read off the embedding table.
+      norm: "rms" (a root mean square and a scale) or "layer" (a mean, a deviation, a scale and,
+        with `bias`, a bias).
+      norm_place: "pre" (what a sublayer reads, and the stack's end), "post" (the sum of the stream
+        and what a sublayer adds, and the embedding) or "both" (what a sublayer reads and what it
+        adds, and the stack's end).
+      epsilon: added to the mean square before its root, above 0.
+      bias: whether products and layer norms add a bias.
+      embedding_norm: whether a norm follows the embedding; the first layer then reads it as it is,
+        and the first norm of that layer, though stored, does nothing.
+      rotary_base: of the rotary wavelengths, above 1.
+      local_rotary_base: that of layers with a window; 0 is the same.
+      window: keys to each side of itself that a position sees of its own stack; 0 is all.
+      global_every: of so many layers, one has no window; 0 gives every layer one.
+      global_first: number of the first layer that has none, from 0.
+      qk_norm: whether queries and keys are divided by their root mean square over a head's width.
+      attention_cap: an attention logit x becomes cap × tanh(x / cap); 0 leaves it.
+      logit_cap: a logit of the vocabulary likewise.
+      shared: whether an encoder-decoder has one embedding table for both stacks.
+      head: "plain", or "transformed": a product, the activation and a norm before the logits, and
+        a bias for each token.
 
     Raises:
-      ValueError: a word that is not in the lists of this file.
+      ValueError: a word that is not in the lists of this file, a number out of its range, or an
+        ingredient that changes nothing beside the others.
+
+    Source: Ba et al. 2016 ("layer"); Xiong et al. 2020 ("pre" and "post"); Devlin et al. 2019, the
+      released code ("post" after the embedding, "transformed"); Gemma Team 2024 (Gemma 2), section
+      2 ("both", both caps, and windows in all layers but one of two); Beltagy et al. 2020
+      (Longformer), section 3.1 (windows to each side); Gemma Team 2025 (Gemma 3), section 2
+      (`qk_norm`, local bases); Warner et al. 2024 (ModernBERT), section 2.1 (`embedding_norm`,
+      "geglu_exact", bases of 160,000 and 10,000); Hendrycks & Gimpel 2016, section 2 (both GELUs);
+      Gehring et al. 2017, section 3.1 ("learned").
     """
 
     name: str
     position: str = "rope"
     activation: str = "swiglu"
     tied: bool = True
+    norm: str = "rms"
+    norm_place: str = "pre"
+    epsilon: float = EPSILON
+    bias: bool = False
+    embedding_norm: bool = False
+    rotary_base: float = TURN
+    local_rotary_base: float = 0.0
+    window: int = 0
+    global_every: int = 0
+    global_first: int = 0
+    qk_norm: bool = False
+    attention_cap: float = 0.0
+    logit_cap: float = 0.0
+    shared: bool = True
+    head: str = "plain"
 
     def __post_init__(self):
-        _choose("Architecture.name", self.name, VISIBILITY)
-        _choose("Architecture.position", self.position, POSITIONS)
-        _choose("Architecture.activation", self.activation, ACTIVATIONS)
+        for field, allowed in _WORDS.items():
+            if getattr(self, field) not in allowed:
+                setting = f"Architecture.{field}"
+                raise Refusal(f"{setting}={not_one_of(getattr(self, field), allowed)}", setting)
+        for field in (*_COUNTS, *_BOUNDS):
+            if not 0 <= getattr(self, field) < math.inf:
+                self._refuse(field, "it is a number, 0 or more")
+        if not 0 < self.epsilon < math.inf:
+            self._refuse("epsilon", "it is a number above 0")
+        if not 1 < self.rotary_base < math.inf:
+            self._refuse("rotary_base", "it is a number above 1")
+        if 0 < self.local_rotary_base <= 1:
+            self._refuse("local_rotary_base", "it is a number above 1, or 0")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuses what would change nothing."""
+        if self.position != "rope":
+            said = f"Architecture.position={self.position!r} turns nothing; 'rope' does"
+            if self.rotary_base != TURN:
+                self._refuse("rotary_base", said)
+            if self.local_rotary_base:
+                self._refuse("local_rotary_base", said)
+        if not self.window:
+            for field in ("local_rotary_base", "global_every"):
+                if getattr(self, field):
+                    self._refuse(field, "no layer has a window; Architecture.window gives them one")
+        if self.global_first >= max(self.global_every, 1):
+            self._refuse(
+                "global_first",
+                f"one of Architecture.global_every={self.global_every} layers has no window, and "
+                "the first of them comes before that many",
+            )
+        if self.embedding_norm and self.norm_place == "post":
+            self._refuse("embedding_norm", "Architecture.norm_place='post' has that norm anyway")
+        if not self.shared and self.kind != "encoder_decoder":
+            self._refuse("shared", f"an architecture of kind {self.kind} has one stack, one table")
+
+    def _refuse(self, field: str, said: str) -> None:
+        setting = f"Architecture.{field}"
+        raise Refusal(f"{setting}={getattr(self, field)!r}; {said}", setting)
 
     @property
     def stacks(self) -> tuple[str, ...]:
@@ -70,3 +167,19 @@ class Architecture:
     def kind(self) -> str:
         """How its rows are laid out: "decoder", "encoder_decoder" or "encoder"."""
         return "_".join(self.stacks)
+
+    def is_global(self, number: int) -> bool:
+        """Says whether a layer sees past the window.
+
+        Example, Gemma 3: a window in five layers of six
+          window=1023, global_every=6, global_first=5    layers 5, 11, 17, … see all
+
+        Args:
+          number: of the layer in its stack, from 0.
+
+        Returns:
+          Whether it has no window.
+        """
+        if not self.global_every:
+            return not self.window
+        return number % self.global_every == self.global_first

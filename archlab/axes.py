@@ -25,7 +25,8 @@ WORDS = {
     "S": "segments",  # pieces of text, or examples, one after another
     "T": "tokens",  # of many segments, one after another
     "C": "choices",  # alternatives of one thing
-    "O": "positions",  # that carry loss, those of a device one after another
+    "U": "positions",  # places in a text that a table has rows for
+    "O": "scored",  # positions that carry loss, those of a device one after another
     "Q": "group",  # query heads that share a key head
     "P": "distances",  # from a query to a key, least first
     "I": "query_blocks",  # blocks of queries, in the kernels of attention

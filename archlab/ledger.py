@@ -5,9 +5,10 @@ once however often it runs; a test holds the two equal on an unrolled program.
 
 Each multiply-add is 2 FLOPs, and a training step is 3 forward passes: the gradient of a product is
 two products. What remat computes twice is not counted, since it learns nothing. Attention is
-counted as if every query met every key, though what nobody sees may be skipped; look-ups, norms and
-softmaxes are left out, as is the custom. Logits are counted where they are made, at positions that
-carry loss (`train/loss.py`), but not those that fill up the last chunk, which teach nothing.
+counted as if every query met every key, or every key that a window lets it see, though what nobody
+sees may be skipped; look-ups, norms, biases and softmaxes are left out, as is the custom. Logits
+are counted where they are made, at positions that carry loss (`train/loss.py`), but not those that
+fill up the last chunk, which teach nothing.
 """
 
 import dataclasses
@@ -89,12 +90,25 @@ def forward(
     ask, answer = 2 * size.embed * width, 2 * size.embed * keys
     is_pair = architecture.kind == "encoder_decoder"
     last = targets if is_pair else inputs + targets
-    body, attention = last * (own + mlp), 2 * width * last * last
+    depth = size.depth(architecture.stacks[-1])
+    body = depth * last * (own + mlp)
+    pairs = _pairs(architecture, depth, last, architecture.visibility)
     if is_pair:
-        body += inputs * (own + mlp) + last * ask + inputs * answer
-        attention += 2 * width * (inputs * inputs + last * inputs)
+        first = size.depth("encoder")
+        body += first * inputs * (own + mlp) + depth * (last * ask + inputs * answer)
+        pairs += _pairs(architecture, first, inputs, "full") + depth * last * inputs
+    if architecture.head == "transformed":
+        body += last * size.embed**2
     head = round(2 * (last if scored is None else scored) * size.embed * size.vocab)
-    return Flops(2 * size.layers * body, head, 2 * size.layers * attention)
+    return Flops(2 * body, head, 2 * 2 * width * pairs)
+
+
+def _pairs(architecture: Architecture, depth: int, length: int, visibility: str) -> int:
+    """Counts the pairs of a query and a key of one row, in all layers of a stack."""
+    sides = 1 if visibility == "causal" else 2
+    near = min(length, sides * architecture.window + 1)
+    globals_ = sum(architecture.is_global(number) for number in range(depth))
+    return length * (globals_ * length + (depth - globals_) * near)
 
 
 def training(

@@ -11,7 +11,8 @@ from archlab import mesh, shares, stages
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
-from archlab.model.transformer import HOST, Transformer
+from archlab.model.stack import HOST
+from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
 from archlab.settings import Run
 from archlab.train import state as states

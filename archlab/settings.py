@@ -12,7 +12,8 @@ from archlab.architecture import VISIBILITY, Architecture
 from archlab.data.options import Data
 from archlab.mesh import Mesh
 from archlab.model.attention import WORDS, Attend
-from archlab.model.transformer import REMAT, Transformer
+from archlab.model.stack import REMAT
+from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
 from archlab.size import Size
 from archlab.spelling import not_one_of
@@ -74,6 +75,12 @@ class Run:
     expect: tuple[float, float] | None = None
 
     def __post_init__(self):
+        if self.size.encoder_layers and len(self.architecture.stacks) == 1:
+            raise Refusal(
+                f"Size.encoder_layers={self.size.encoder_layers}, and a {self.architecture.name} "
+                "has one stack; Size.layers is its depth",
+                "Size.encoder_layers",
+            )
         if not self.stages:
             raise Refusal("Run.stages is empty; a run has at least one stage", "Run.stages")
         if not isinstance(self.stages, str):
@@ -81,6 +88,8 @@ class Run:
             for number, stage in enumerate(self.stages):
                 with blame("Stage.architecture", number):
                     self.architecture_in(stage)
+                with blame("Size.positions", number):
+                    self._check_positions(stage)
         if self.precision not in PRECISIONS:
             raise Refusal(
                 f"Run.precision={not_one_of(self.precision, PRECISIONS)}", "Run.precision"
@@ -106,6 +115,17 @@ class Run:
                 raise Refusal(
                     f"Run.expect={self.expect}; a band is its lower and upper end", "Run.expect"
                 )
+
+    def _check_positions(self, stage: Stage) -> None:
+        """Refuses rows that are longer than the table of positions."""
+        lengths = (stage.inputs, stage.targets)
+        is_pair = self.architecture.kind == "encoder_decoder"
+        longest = max(lengths) if is_pair else sum(lengths)
+        if self.architecture.position == "learned" and longest > self.size.positions:
+            raise ValueError(
+                f"stage {stage.name}: a row has {longest} positions, and the table that they are "
+                f"learned in Size.positions={self.size.positions}; {longest} would do"
+            )
 
     def architecture_in(self, stage: Stage) -> Architecture:
         """The architecture of one stage.

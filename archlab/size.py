@@ -7,6 +7,7 @@ from archlab.refusal import Refusal
 # Half of the buckets behind a position hold one distance each, and the last begins at a distance of
 # about 128 (`model/position.py`): there are no more to sort.
 MOST_BUCKETS = 252
+OPTIONAL = ("encoder_layers", "positions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Size:
     """The extents of a model's dimensions.
 
     Args:
-      layers: blocks in each stack; an encoder-decoder has two stacks of this depth.
+      layers: blocks in each stack.
       embed: width of the residual stream.
       mlp: width of the hidden layer.
       heads: query heads.
@@ -23,6 +24,10 @@ class Size:
       vocab: rows of the embedding table; at least the ids of the vocabulary.
       buckets: relative-position buckets, used where the position is "relative"; a multiple of 4, at
         most `MOST_BUCKETS`.
+      encoder_layers: blocks in the encoder of an encoder-decoder, where it is not as deep as the
+        decoder; 0 means that it is.
+      positions: rows of the table of positions, used where the position is "learned": the longest
+        text that a stack can read.
 
     Raises:
       ValueError: a number that cannot be, with the number that could.
@@ -36,15 +41,18 @@ class Size:
     vocab: int
     kv_heads: int = 0
     buckets: int = 32
+    encoder_layers: int = 0
+    positions: int = 0
 
     def __post_init__(self):
         if not self.kv_heads:
             object.__setattr__(self, "kv_heads", self.heads)
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value < 1:
+            value, least = getattr(self, field.name), int(field.name not in OPTIONAL)
+            if value < least:
                 setting = f"Size.{field.name}"
-                raise Refusal(f"{setting}={value}; it counts something, so at least 1", setting)
+                said = f"{setting}={value}; it counts something, so at least {least}"
+                raise Refusal(said, setting)
         if self.heads % self.kv_heads:
             raise Refusal(
                 f"Size.kv_heads={self.kv_heads} does not divide Size.heads={self.heads}; "
@@ -67,3 +75,14 @@ class Size:
                 f"Size.kv={self.kv} is odd; rotary positions turn pairs of numbers: {self.kv + 1}",
                 "Size.kv",
             )
+
+    def depth(self, stack: str) -> int:
+        """Counts the blocks of a stack.
+
+        Args:
+          stack: "encoder" or "decoder".
+
+        Returns:
+          How many layers it has.
+        """
+        return self.encoder_layers or self.layers if stack == "encoder" else self.layers

@@ -1,6 +1,9 @@
+import math
+
 import pytest
 
-from archlab.architecture import ACTIVATIONS, VISIBILITY, Architecture
+from archlab.architecture import ACTIVATIONS, PLACES, VISIBILITY, Architecture
+from archlab.refusal import Refusal
 
 
 @pytest.mark.parametrize(
@@ -24,13 +27,89 @@ def test_these_are_all():
 
 def test_what_is_gated_is_told():
     told = {name: Architecture("encoder", activation=name).is_gated for name in ACTIVATIONS}
-    assert told == {"swiglu": True, "geglu": True, "relu": False}
+    assert {name for name, is_gated in told.items() if is_gated} == {
+        "swiglu",
+        "geglu",
+        "geglu_exact",
+    }
+
+
+WORDS = ("name", "position", "activation", "norm", "norm_place", "head")
+
+
+@pytest.mark.parametrize("field", WORDS)
+def test_an_unknown_word_is_refused_with_those_that_are_known(field):
+    with pytest.raises(Refusal, match=f"Architecture.{field}='alibi' is not one of") as caught:
+        Architecture(**{"name": "encoder", field: "alibi"})
+    assert caught.value.about == f"Architecture.{field}"
 
 
 @pytest.mark.parametrize(
-    "field, value",
-    [("name", "decoder"), ("position", "alibi"), ("activation", "gelu")],
+    "about, settings, said",
+    [
+        ("window", {"window": -1}, "-1; it is a number, 0 or more"),
+        ("attention_cap", {"attention_cap": math.nan}, "nan; it is a number, 0 or more"),
+        ("logit_cap", {"logit_cap": math.inf}, "inf; it is a number, 0 or more"),
+        ("epsilon", {"epsilon": 0.0}, "0.0; it is a number above 0"),
+        ("rotary_base", {"rotary_base": 1.0}, "1.0; it is a number above 1"),
+        ("local_rotary_base", {"local_rotary_base": 0.5, "window": 3}, "0.5; .* above 1, or 0"),
+        ("rotary_base", {"rotary_base": 5e5, "position": "none"}, "'none' turns nothing"),
+        (
+            "local_rotary_base",
+            {"local_rotary_base": 9.0, "window": 3, "position": "learned"},
+            "'learned' turns nothing",
+        ),
+        ("local_rotary_base", {"local_rotary_base": 9.0}, "9.0; no layer has a window"),
+        ("global_every", {"global_every": 3}, "3; no layer has a window"),
+        (
+            "global_first",
+            {"window": 9, "global_every": 3, "global_first": 3},
+            "3; one of .* before",
+        ),
+        ("global_first", {"window": 9, "global_first": 1}, "1; one of "),
+        ("embedding_norm", {"embedding_norm": True, "norm_place": "post"}, "has that norm anyway"),
+        ("shared", {"shared": False}, "False; an architecture of kind decoder has one stack"),
+    ],
 )
-def test_an_unknown_word_is_refused_with_those_that_are_known(field, value):
-    with pytest.raises(ValueError, match=f"Architecture.{field}='{value}' is not one of"):
-        Architecture(**{"name": "encoder", field: value})
+def test_what_cannot_be_or_changes_nothing_is_refused(about, settings, said):
+    with pytest.raises(Refusal, match=said) as caught:
+        Architecture("causal_decoder", **settings)
+    assert caught.value.about == f"Architecture.{about}"
+
+
+@pytest.mark.parametrize("name", VISIBILITY)
+@pytest.mark.parametrize("place", PLACES)
+def test_every_architecture_takes_every_ingredient(name, place):
+    made = Architecture(
+        name,
+        "learned",
+        "gelu",
+        tied=False,
+        norm="layer",
+        norm_place=place,
+        bias=True,
+        embedding_norm=place != "post",
+        window=7,
+        global_every=3,
+        qk_norm=True,
+        attention_cap=50.0,
+        logit_cap=30.0,
+        shared=name != "encoder_decoder",
+        head="transformed",
+    )
+    assert made.kind == Architecture(name).kind
+
+
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        ({}, "111111111"),
+        ({"window": 64}, "000000000"),
+        ({"window": 64, "global_every": 3}, "100100100"),  # ModernBERT
+        ({"window": 64, "global_every": 2, "global_first": 1}, "010101010"),  # Gemma 2
+        ({"window": 64, "global_every": 6, "global_first": 5}, "000001000"),  # Gemma 3
+    ],
+)
+def test_some_layers_see_past_the_window(settings, expected):
+    architecture = Architecture("encoder", **settings)
+    assert "".join(str(int(architecture.is_global(number))) for number in range(9)) == expected

@@ -1,18 +1,22 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from archlab import ledger
 from archlab.architecture import VISIBILITY, Architecture
-from archlab.batch import abstract
+from archlab.batch import Stream, abstract
 from archlab.kernels.dense import attend
 from archlab.ledger import Flops, Ledger
+from archlab.model import visibility
 from archlab.model.attention import Attend
 from archlab.model.transformer import Transformer, parameters
 from archlab.size import Size
 from archlab.train import loss
 
-SIZE = Size(layers=2, embed=256, mlp=768, heads=4, kv=64, vocab=512, kv_heads=2)
+SIZE = Size(layers=2, embed=256, mlp=768, heads=4, kv=64, vocab=512, kv_heads=2, positions=160)
 INPUTS, TARGETS = 96, 64
 
 
@@ -20,7 +24,9 @@ KINDS = [
     *(Architecture(name, "none") for name in VISIBILITY),
     Architecture("causal_decoder", "relative", "geglu", tied=False),
     Architecture("encoder_decoder", "rope", "relu", tied=False),
+    Architecture("encoder", "learned", "relu", norm="layer", bias=True, head="transformed"),
 ]
+UNEVEN = dataclasses.replace(SIZE, encoder_layers=3)
 
 
 def counted(function, *shapes) -> float:
@@ -43,9 +49,16 @@ def attends(ask: int, answer: int, width: int) -> float:
     return counted(lambda *given: attend(*given, *edges)[0], query, kept, kept)
 
 
-@pytest.mark.parametrize("architecture", KINDS, ids=lambda one: f"{one.name}-{one.activation}")
-def test_flops_are_those_of_unrolled_compiled_programs_part_by_part(architecture):
-    model = Transformer(SIZE, architecture, attend=Attend("dense"), unroll=True)
+@pytest.mark.parametrize(
+    "size, architecture",
+    [
+        *((SIZE, architecture) for architecture in KINDS),
+        (UNEVEN, Architecture("encoder_decoder", shared=False, qk_norm=True, logit_cap=30.0)),
+    ],
+    ids=lambda one: one.activation if isinstance(one, Architecture) else str(one.encoder_layers),
+)
+def test_flops_are_those_of_unrolled_compiled_programs_part_by_part(size, architecture):
+    model = Transformer(size, architecture, attend=Attend("dense"), unroll=True)
     batch = abstract(architecture.kind, 1, INPUTS, TARGETS)
     weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
 
@@ -55,13 +68,14 @@ def test_flops_are_those_of_unrolled_compiled_programs_part_by_part(architecture
     whole = jax.jit(jax.grad(mean)).lower(weights, batch).compile().cost_analysis()["flops"]
     is_pair = architecture.kind == "encoder_decoder"
     last = TARGETS if is_pair else INPUTS + TARGETS
-    read = [(last, last), *([(INPUTS, INPUTS), (last, INPUTS)] if is_pair else [])]
+    read = [(last, last)] * size.layers
+    if is_pair:
+        read += [(last, INPUTS)] * size.layers + [(INPUTS, INPUTS)] * size.depth("encoder")
     attention, wider = (
-        SIZE.layers * sum(attends(*lengths, width) for lengths in read)
-        for width in (SIZE.kv, 2 * SIZE.kv)
+        sum(attends(*lengths, width) for lengths in read) for width in (SIZE.kv, 2 * SIZE.kv)
     )
     head = counted(jnp.matmul, shaped(last, SIZE.embed), shaped(SIZE.embed, SIZE.vocab))
-    found = ledger.training(SIZE, architecture, INPUTS, TARGETS)
+    found = ledger.training(size, architecture, INPUTS, TARGETS)
     # A softmax costs the same at any width of a head, products twice as much at twice the width.
     assert found.attention == pytest.approx(wider - attention, rel=0.01)
     assert found.head == pytest.approx(head, rel=0.01)
@@ -86,6 +100,35 @@ def test_flops_of_the_head_are_those_of_a_compiled_chunk_for_each_position_that_
     every = ledger.training(*row)
     assert found.head * (INPUTS + TARGETS) == every.head * positions
     assert (found.body, found.attention) == (every.body, every.attention)
+
+
+@pytest.mark.parametrize("name", VISIBILITY)
+@pytest.mark.parametrize("window", [5, 1000])
+def test_a_window_counts_the_keys_that_it_lets_a_position_see(name, window):
+    """Those of a position in the middle of a segment as long as the row."""
+    words = {"window": window, "global_every": 2} if name != "encoder" else {"window": window}
+    architecture, size = Architecture(name, **words), dataclasses.replace(UNEVEN, layers=5)
+    stacks = [(stack, TARGETS, architecture.visibility) for stack in architecture.stacks[-1:]]
+    if architecture.kind == "encoder_decoder":
+        stacks.insert(0, ("encoder", INPUTS, "full"))
+    else:
+        stacks = [(stacks[0][0], INPUTS + TARGETS, architecture.visibility)]
+    pairs = 0
+    for stack, length, sees in stacks:
+        edge_BL = np.full((1, length), length)
+        split_BL = np.full((1, length), length if sees == "prefix" else 0)
+        whole = Stream(edge_BL, edge_BL, np.zeros_like(edge_BL), split_BL, edge_BL)
+        start_BL, end_BL = visibility.interval(whole, sees, window=window)
+        near = min(length, int((end_BL - start_BL)[0, length // 2]))
+        if window >= length:
+            near = length
+        for number in range(size.depth(stack)):
+            pairs += length * (length if architecture.is_global(number) else near)
+    if architecture.kind == "encoder_decoder":
+        pairs += size.layers * TARGETS * INPUTS
+    found = ledger.forward(size, architecture, INPUTS, TARGETS)
+    assert found.attention == 4 * size.heads * size.kv * pairs
+    assert found.body == ledger.forward(size, Architecture(name), INPUTS, TARGETS).body
 
 
 def test_six_times_parameters_and_tokens():

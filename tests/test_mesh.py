@@ -19,7 +19,7 @@ from archlab.refusal import Refusal
 from archlab.size import Size
 from archlab.train.optimizer import Optimizer
 
-SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2)
+SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, positions=12)
 ROWS, FSDP = ("slice", "data"), ("data", "context")
 MOMENTS = ("adamw", "adafactor")
 GOLDEN = Path(__file__).parent / "golden" / "sharding"
@@ -167,10 +167,25 @@ def test_a_batch_is_split_over_its_rows_and_its_length():
         mesh.rows(devices, abstract("encoder_decoder", 6, 6, 4))
 
 
+RICH = {
+    "position": "learned",
+    "activation": "gelu",
+    "norm": "layer",
+    "norm_place": "both",
+    "bias": True,
+    "embedding_norm": True,
+    "qk_norm": True,
+    "shared": False,
+    "head": "transformed",
+}
+TABLES = {name: Architecture(name, "relative", tied=False) for name in VISIBILITY}
+TABLES["every_ingredient"] = Architecture("encoder_decoder", tied=False, **RICH)
+
+
 def table(name: str) -> str:
     """Which weight, moment and activation of an architecture is split over which axes."""
     devices = Mesh(2, context=2, model=2).build()
-    architecture = Architecture(name, "relative", tied=False)
+    architecture = TABLES[name]
     seen: dict[str, tuple] = {}
 
     def note(name: str, array: jax.Array) -> jax.Array:
@@ -205,7 +220,7 @@ def shown(spec: PartitionSpec) -> str:
     return " ".join("+".join(axis) for axis in axes) or "·"
 
 
-@pytest.mark.parametrize("name", VISIBILITY)
+@pytest.mark.parametrize("name", TABLES)
 def test_what_is_split_over_what_equals_its_golden(name):
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("ARCHLAB_GOLDEN"):

@@ -1,9 +1,11 @@
+import dataclasses
 import json
 import math
 
 import pytest
 
 from archlab.architecture import VISIBILITY, Architecture
+from archlab.refusal import Refusal
 from archlab.settings import SWITCHABLE, Run, from_settings, resolved
 from archlab.size import Size
 from archlab.stages import Schedule, Stage
@@ -59,6 +61,31 @@ def test_relative_positions_do_not_switch():
     architecture = Architecture("causal_decoder", "relative")
     with pytest.raises(ValueError, match="different buckets .* use 'rope' or 'none'"):
         run(architecture=architecture, stages=(stage(architecture="prefix_decoder"),))
+
+
+def test_rows_are_no_longer_than_the_table_of_positions():
+    def learned(name: str, positions: int) -> Run:
+        size = dataclasses.replace(SIZE, positions=positions)
+        return Run(Architecture(name, "learned"), size, (stage(inputs=5, targets=9),))
+
+    for name, longest in (("causal_decoder", 14), ("encoder", 14), ("encoder_decoder", 9)):
+        assert learned(name, longest).size.positions == longest
+        with pytest.raises(Refusal, match=f"a row has {longest} positions, .*; {longest} would do"):
+            learned(name, longest - 1)
+    with pytest.raises(Refusal, match="Size.positions=0") as caught:
+        learned("encoder", 0)
+    assert (caught.value.about, caught.value.stage) == ("Size.positions", 0)
+
+
+def test_only_an_encoder_decoder_has_an_encoder_of_another_depth():
+    size = dataclasses.replace(SIZE, encoder_layers=5)
+    assert Run(Architecture("encoder_decoder"), size, (stage(),)).size.depth("encoder") == 5
+    for name in ("causal_decoder", "encoder"):
+        with pytest.raises(
+            Refusal, match="Size.encoder_layers=5, and a .* has one stack"
+        ) as caught:
+            Run(Architecture(name), size, (stage(),))
+        assert caught.value.about == "Size.encoder_layers"
 
 
 def test_flops_of_the_head_are_of_the_positions_that_carry_loss():

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from archlab.size import Size
+from archlab.size import OPTIONAL, Size
 
 GOOD = {"layers": 2, "embed": 16, "mlp": 24, "heads": 4, "kv": 6, "vocab": 40}
 
@@ -17,6 +17,19 @@ def test_key_heads_are_as_many_as_query_heads_unless_said():
 def test_an_extent_is_at_least_one(field, value):
     with pytest.raises(ValueError, match=f"Size.{field}={value}; .* at least 1"):
         Size(**{**GOOD, field: value})
+
+
+@pytest.mark.parametrize("field", OPTIONAL)
+def test_an_extent_that_may_be_0_is_not_below_it(field):
+    assert getattr(Size(**GOOD, **{field: 0}), field) == 0
+    with pytest.raises(ValueError, match=f"Size.{field}=-1; .* at least 0"):
+        Size(**GOOD, **{field: -1})
+
+
+def test_an_encoder_is_as_deep_as_the_decoder_unless_said():
+    assert [Size(**GOOD).depth(stack) for stack in ("encoder", "decoder")] == [2, 2]
+    deep = Size(**GOOD, encoder_layers=5)
+    assert [deep.depth(stack) for stack in ("encoder", "decoder")] == [5, 2]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 Source: Touvron et al. 2023, section 2.2; the names are those of transformers' LlamaForCausalLM.
 """
 
-from archlab.architecture import Architecture
+from archlab.architecture import EPSILON, TURN, Architecture
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.family import Family
 from archlab.bridge.table import Pair, Table
-from archlab.model.layers import EPSILON
-from archlab.model.position import TURN
 from archlab.refusal import Refusal
 from archlab.size import Size
 

@@ -3,11 +3,10 @@
 Source: Raffel et al. 2020; the names are those of transformers' T5ForConditionalGeneration.
 """
 
-from archlab.architecture import Architecture
+from archlab.architecture import EPSILON, Architecture
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.family import Family
 from archlab.bridge.table import Pair, Table
-from archlab.model.layers import EPSILON
 from archlab.model.position import LONGEST
 from archlab.refusal import Refusal
 from archlab.size import Size

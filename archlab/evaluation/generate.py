@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from archlab.batch import Stream
-from archlab.model.transformer import Cache, Transformer
+from archlab.model.stack import Cache
+from archlab.model.transformer import Transformer
 
 SEEDS = 2**32  # JAX keeps 32 bits of one
 COLD = 1e-30  # the temperature below which all that is not likeliest is out of reach
@@ -128,6 +129,22 @@ def choose(logits_V: jax.Array, temperature: float, key: jax.Array, allowed: int
     return int(jax.random.categorical(key, logits_V))
 
 
+def _check_places(model: Transformer, source: int, read: int, tokens: int) -> None:
+    """Refuses a text that is longer than a table of positions."""
+    most = model.size.positions
+    if model.architecture.position != "learned":
+        return
+    if source > most:
+        raise ValueError(
+            f"the encoder is to read {source} tokens, and its table has {most} positions"
+        )
+    if read + tokens - 1 > most:
+        raise ValueError(
+            f"{read} tokens are read and {tokens} more are to follow, and the table has {most} "
+            f"positions; {most - read + 1} more would do"
+        )
+
+
 def generate(
     model: Transformer,
     weights: dict,
@@ -156,7 +173,8 @@ def generate(
       The ids added, without the prompt and without the end.
 
     Raises:
-      ValueError: an encoder alone, a number out of range, or nothing to encode.
+      ValueError: an encoder alone, a number out of range, nothing to encode, or more than a table
+        of positions has room for.
     """
     kind = model.architecture.kind
     if kind == "encoder":
@@ -174,6 +192,7 @@ def generate(
         source, decoder_prompt = len(prompt), []
         memory_BMD = _encode(model, weights, encoded(prompt, _up(source)))
     read = len(decoder_prompt) + 1
+    _check_places(model, source, read, tokens)
     length = _up(read)
     cache = empty(model, _up(read + tokens), _up(source) if source else 0)
     stream = prompted(decoder_prompt, length, start)

@@ -4,10 +4,26 @@ import jax
 import jax.numpy as jnp
 
 LONGEST = 128  # T5: farther distances than about this share the last bucket
-TURN = 10_000.0  # RoFormer: base of the rotary wavelengths
 
 
-def rotate(x_BLHK: jax.Array, position_BL: jax.Array) -> jax.Array:
+def turns(width: int, base: float) -> jax.Array:
+    """Says by how much each pair of numbers turns from one position to the next.
+
+    Args:
+      width: of a head, even.
+      base: of the wavelengths: the slowest pair takes nearly 2π × base positions for a turn.
+
+    Returns:
+      turn_K, float32, radians; pairs are (i, i + K/2).
+
+    Source: Su et al. 2021 (RoFormer), section 3.2.2.
+    """
+    place_K = jnp.arange(width)
+    half = width // 2
+    return base ** -((place_K % half).astype(jnp.float32) / half)
+
+
+def rotate(x_BLHK: jax.Array, position_BL: jax.Array, turn_K: jax.Array) -> jax.Array:
     """Turns each pair of numbers of a head by an angle that grows with the position.
 
     The dot product of two turned vectors depends on their distance only. Pairs are (i, i + K/2).
@@ -15,6 +31,7 @@ def rotate(x_BLHK: jax.Array, position_BL: jax.Array) -> jax.Array:
     Args:
       x_BLHK: queries or keys; K is even.
       position_BL: int32, place of each position in its segment.
+      turn_K: from `turns`.
 
     Returns:
       The turned vectors, of the same dtype; computed in float32.
@@ -24,8 +41,7 @@ def rotate(x_BLHK: jax.Array, position_BL: jax.Array) -> jax.Array:
     """
     half = x_BLHK.shape[-1] // 2
     place_K = jnp.arange(2 * half)
-    turns_K = TURN ** -((place_K % half).astype(jnp.float32) / half)
-    angle_BLHK = position_BL[:, :, None, None].astype(jnp.float32) * turns_K
+    angle_BLHK = position_BL[:, :, None, None].astype(jnp.float32) * turn_K
     sign_K = jnp.where(place_K < half, -1.0, 1.0)
     wide_BLHK = x_BLHK.astype(jnp.float32)
     other_BLHK = jnp.roll(wide_BLHK, half, axis=-1) * sign_K

@@ -8,6 +8,8 @@ ends, read off the edges that a `Stream` carries:
   prefix        of the segment        q + 1, or the end of the segment's inputs if that is later
   full          of the segment        of the segment
   padding       0                     0
+
+A window of w keys to each side raises the start to q - w and lowers the end to q + w + 1.
 """
 
 import jax
@@ -19,7 +21,7 @@ AHEAD = ("prefix", "full")
 
 
 def interval(
-    stream: Stream, visibility: str, offset: jax.Array | int = 0
+    stream: Stream, visibility: str, offset: jax.Array | int = 0, window: int = 0
 ) -> tuple[jax.Array, jax.Array]:
     """Picks each position's interval.
 
@@ -33,12 +35,15 @@ def interval(
       stream: what a stack reads.
       visibility: "causal", "prefix" or "full".
       offset: place of the stream's first position in its row, when a row is read piece by piece.
+      window: keys to each side that are seen at most; 0 is all.
 
     Returns:
       start_BL and end_BL, int32; both 0 on padding.
 
     Raises:
       ValueError: another visibility.
+
+    Source: Beltagy et al. 2020 (Longformer), section 3.1, for the window.
     """
     rows, length = stream.end_BL.shape
     next_BL = jnp.broadcast_to(offset + jnp.arange(1, length + 1), (rows, length))
@@ -50,4 +55,9 @@ def interval(
         end_BL = stream.end_BL
     else:
         raise ValueError(f"visibility={visibility!r} is not one of causal, prefix, full")
-    return stream.start_BL, jnp.where(stream.end_BL > 0, end_BL, 0)
+    start_BL = stream.start_BL
+    if window:
+        start_BL = jnp.maximum(start_BL, next_BL - 1 - window)
+        end_BL = jnp.minimum(end_BL, next_BL + window)
+    is_text_BL = stream.end_BL > 0
+    return jnp.where(is_text_BL, start_BL, 0), jnp.where(is_text_BL, end_BL, 0)

@@ -75,6 +75,8 @@ def mean(
     z_loss: float,
     ways: int = 1,
     place: Place = lambda name, array: array,
+    bias_V: jax.Array | None = None,
+    cap: float = 0.0,
 ) -> tuple[jax.Array, Sums]:
     """Scores the positions that carry loss.
 
@@ -89,21 +91,23 @@ def mean(
         logits from drifting.
       ways: devices that the rows are split over, so that each puts its own in order.
       place: says, by its name, how an array is split over the mesh.
+      bias_V: float32, added to the logits; None adds nothing.
+      cap: a logit x becomes cap × tanh(x / cap), bias and all; 0 leaves it.
 
     Returns:
-      Cross-entropy and z-loss of all rows over `total`, which has a gradient by `x_BLD` and
-      `table_VD`; and the sums, undivided, which have none.
+      Cross-entropy and z-loss of all rows over `total`, which has a gradient by `x_BLD`, `table_VD`
+      and `bias_V`; and the sums, undivided, which have none.
 
     Source: Chowdhery et al. 2022 (PaLM), section 5, for the z-loss and its usual weight of 1e-4;
-      first in Mesh TensorFlow. Hsu et al. 2024 (Liger Kernel), section 3.2, for the gradient that
-      is made with the loss.
+      first in Mesh TensorFlow. Gemma Team 2024 (Gemma 2), section 2, for the cap. Hsu et al. 2024
+      (Liger Kernel), section 3.2, for the gradient that is made with the loss.
     """
 
     def fold(array: jax.Array) -> jax.Array:
         return array.reshape(ways, -1, *array.shape[2:])
 
     rows = (fold(array) for array in (x_BLD, target_BL, weight_BL))
-    value, marks = _scored(table_VD, *rows, total, z_loss, place)
+    value, marks = _scored((table_VD, bias_V), *rows, total, z_loss, cap, place)
     normalizer_BL, nats_BL, is_correct_BL = (mark.reshape(weight_BL.shape) for mark in marks)
     return value, Sums(
         loss_B=jnp.sum(nats_BL * weight_BL, axis=1),
@@ -113,11 +117,11 @@ def mean(
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6))
-def _scored(table_VD, x_BLD, target_BL, weight_BL, total, z_loss, place):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6, 7))
+def _scored(head, x_BLD, target_BL, weight_BL, total, z_loss, cap, place):
     """The loss, and what each position says of it, where a row is all that a device holds."""
-    given = (table_VD, x_BLD, target_BL, weight_BL, total)
-    return _walk(*given, z_loss, place, is_learning=False)[:2]
+    given = (head, x_BLD, target_BL, weight_BL, total)
+    return _walk(*given, z_loss, cap, place, is_learning=False)[:2]
 
 
 def _forward(*given):
@@ -125,15 +129,17 @@ def _forward(*given):
     return tuple(said), slopes
 
 
-def _backward(z_loss, place, slopes, along):
-    return *(along[0].astype(slope.dtype) * slope for slope in slopes), None, None, None
+def _backward(z_loss, cap, place, slopes, along):
+    head, slope_BLD = jax.tree.map(lambda slope: along[0].astype(slope.dtype) * slope, slopes)
+    return head, slope_BLD, None, None, None
 
 
 _scored.defvjp(_forward, _backward)
 
 
-def _walk(table_VD, x_BLD, target_BL, weight_BL, total, z_loss, place, is_learning: bool):
+def _walk(head, x_BLD, target_BL, weight_BL, total, z_loss, cap, place, is_learning: bool):
     """Goes through the positions that carry loss, and gives the slopes too if it is learning."""
+    table_VD, bias_V = head
     rows, length, _ = x_BLD.shape
     size = chunk(length, len(table_VD))
     is_learnt_BL = weight_BL != 0
@@ -154,17 +160,22 @@ def _walk(table_VD, x_BLD, target_BL, weight_BL, total, z_loss, place, is_learni
         here = (
             jax.lax.dynamic_slice_in_dim(one, at, size, 1) for one in (x_BOD, target_BO, share_BO)
         )
-        own_marks, own_slopes = _chunk(table_BVD, *here, z_loss, place, is_learning)
+        given = (table_BVD, bias_V, *here)
+        own_marks, own_slopes = _chunk(*given, z_loss, cap, place, is_learning)
         put = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=at, axis=1)
         marks = tuple(map(put, marks, own_marks))
         if is_learning:
-            slope_BVD, slope_BOD = slopes
+            slope_BVD, slope_V, slope_BOD = slopes
             slope_BVD = place("slope_BVD", slope_BVD + own_slopes[0])
-            slopes = slope_BVD, put(slope_BOD, own_slopes[1])
+            slope_V = None if slope_V is None else slope_V + own_slopes[1]
+            slopes = slope_BVD, slope_V, put(slope_BOD, own_slopes[2])
         return marks, slopes
 
     marks = (jnp.zeros_like(share_BO),) * 3
-    slopes = (jnp.zeros(table_BVD.shape), jnp.zeros_like(x_BOD)) if is_learning else ()
+    slopes = ()
+    if is_learning:
+        slope_V = None if bias_V is None else jnp.zeros_like(bias_V)
+        slopes = jnp.zeros(table_BVD.shape), slope_V, jnp.zeros_like(x_BOD)
     last = jnp.max(-(-many_B // size))
     marks, slopes = jax.lax.fori_loop(0, last, step, (marks, slopes))
     normalizer_BO, nats_BO, _ = marks
@@ -172,15 +183,20 @@ def _walk(table_VD, x_BLD, target_BL, weight_BL, total, z_loss, place, is_learni
     back_BL = jnp.cumsum(is_learnt_BL, axis=1) - 1
     marks = tuple(jnp.take_along_axis(mark_BO, back_BL, axis=1) for mark_BO in marks)
     if is_learning:
-        slope_BVD, slope_BOD = slopes
+        slope_BVD, slope_V, slope_BOD = slopes
         slope_BLD = jnp.take_along_axis(slope_BOD, back_BL[..., None], axis=1)
-        slopes = jnp.sum(slope_BVD, axis=0), jnp.where(is_learnt_BL[..., None], slope_BLD, 0)
+        head = jnp.sum(slope_BVD, axis=0), slope_V
+        slopes = head, jnp.where(is_learnt_BL[..., None], slope_BLD, 0)
     return value, marks, slopes
 
 
-def _chunk(table_BVD, x_BOD, target_BO, share_BO, z_loss, place, is_learning: bool):
+def _chunk(table_BVD, bias_V, x_BOD, target_BO, share_BO, z_loss, cap, place, is_learning: bool):
     """Scores a few positions: their log-normaliser, their nats, whether they are right."""
     logits_BOV = jnp.einsum("BOD,BVD->BOV", x_BOD, table_BVD, preferred_element_type=jnp.float32)
+    if bias_V is not None:
+        logits_BOV += bias_V
+    if cap:
+        logits_BOV = cap * jnp.tanh(logits_BOV / cap)
     logits_BOV = place("logits_BOV", logits_BOV)
     is_target_BOV = jnp.arange(logits_BOV.shape[2]) == target_BO[..., None]
     highest_BO = jnp.max(logits_BOV, axis=2)
@@ -193,6 +209,9 @@ def _chunk(table_BVD, x_BOD, target_BO, share_BO, z_loss, place, is_learning: bo
         return marks, ()
     up_BO = share_BO * (1 + 2 * z_loss * normalizer_BO) / total_BO
     slope_BOV = odds_BOV * up_BO[..., None] - jnp.where(is_target_BOV, share_BO[..., None], 0.0)
+    if cap:
+        slope_BOV *= 1 - (logits_BOV / cap) ** 2
+    slope_V = None if bias_V is None else jnp.sum(slope_BOV, axis=(0, 1))
     slope_BOV = slope_BOV.astype(x_BOD.dtype)
     slope_BVD = jnp.einsum("BOV,BOD->BVD", slope_BOV, x_BOD, preferred_element_type=jnp.float32)
-    return marks, (slope_BVD, jnp.einsum("BOV,BVD->BOD", slope_BOV, table_BVD))
+    return marks, (slope_BVD, slope_V, jnp.einsum("BOV,BVD->BOD", slope_BOV, table_BVD))

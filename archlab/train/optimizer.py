@@ -13,7 +13,7 @@ from archlab.stages import Schedule
 
 NAMES = ("adamw", "adafactor")
 PRECISIONS = ("float32", "bfloat16")
-UNDECAYED = ("scale", "bias")  # norms and position biases are not pulled towards 0
+UNDECAYED = {"scale", "bias"}  # norms, biases and position biases are not pulled towards 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _labels(weights):
 
 def _decayed(weights):
     return jax.tree_util.tree_map_with_path(
-        lambda keys, _: mesh.path(keys).split("/")[-1].split("_")[0] not in UNDECAYED, weights
+        lambda keys, _: not UNDECAYED & {*mesh.path(keys).split("/")[-1].split("_")}, weights
     )
 
 

@@ -12,7 +12,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from archlab import batch as batches
 from archlab import mesh as meshes
 from archlab.batch import Batch
-from archlab.model.transformer import Transformer, table
+from archlab.model import transformer
+from archlab.model.transformer import Transformer
 from archlab.stages import Schedule
 from archlab.train import loss
 from archlab.train.optimizer import Optimizer, rate
@@ -187,13 +188,15 @@ def _scored(
     x_BLD = model.apply({"params": weights}, batch, method=model.read)
     return loss.mean(
         x_BLD,
-        table(model.architecture, weights),
+        transformer.table(model.architecture, weights),
         batch.target_BL,
         batch.weight_BL,
         total,
         z_loss,
         ways,
         model.place,
+        transformer.bias(model.architecture, weights),
+        model.architecture.logit_cap,
     )
 
 

@@ -13,13 +13,13 @@ from archlab.evaluation.generate import encoded, generate, prompted
 from archlab.model.transformer import Transformer
 from archlab.size import Size
 
-SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2)
+SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, positions=24)
 END, LONG = 1, 24
 DECODERS = ["causal_decoder", "prefix_decoder", "encoder_decoder"]
 
 
-def made(name: str, position: str = "rope", seed: int = 1):
-    model = Transformer(SIZE, Architecture(name, position, tied=False))
+def made(name: str, position: str = "rope", seed: int = 1, **words):
+    model = Transformer(SIZE, Architecture(name, position, tied=False, **words))
     shapes = batches.abstract(model.architecture.kind, 1, 4, 4)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return model, model.init(jax.random.key(seed), blank)["params"]
@@ -46,10 +46,20 @@ def scored(model, weights, prompt: list[int], said: list[int]) -> np.ndarray:
     return np.asarray(decoded(model, weights, stream, source, edges)[len(read)])
 
 
-@pytest.mark.parametrize("position", ["rope", "relative", "none"])
-@pytest.mark.parametrize("name", DECODERS)
-def test_logits_with_a_cache_are_those_of_reading_all_again(monkeypatch, name, position):
-    model, weights = made(name, position)
+MIXED = {"window": 2, "global_every": 2, "global_first": 1}
+
+
+@pytest.mark.parametrize(
+    "name, position, words",
+    [
+        *((name, position, {}) for name in DECODERS for position in ("rope", "relative", "none")),
+        ("causal_decoder", "rope", {"window": 3, "qk_norm": True}),
+        ("prefix_decoder", "rope", {**MIXED, "local_rotary_base": 30.0, "norm_place": "both"}),
+        ("encoder_decoder", "learned", {**MIXED, "bias": True, "head": "transformed"}),
+    ],
+)
+def test_logits_with_a_cache_are_those_of_reading_all_again(monkeypatch, name, position, words):
+    model, weights = made(name, position, **words)
     prompt, seen = [5, 6, 7, 8, 9], []
 
     def choose(logits_V, temperature, key, allowed):
@@ -138,6 +148,16 @@ def test_what_cannot_be_continued_is_refused(name, prompt, settings, said):
     settings = {"tokens": 3, "end": END, "allowed": SIZE.vocab, **settings}
     with pytest.raises(ValueError, match=said):
         generate(model, weights, prompt, **settings)
+
+
+def test_no_text_is_longer_than_the_table_of_positions():
+    model, weights = made("causal_decoder", "learned")
+    assert len(generate(model, weights, [5, 6, 7], 21, -1, SIZE.vocab)) == 21
+    with pytest.raises(ValueError, match="4 tokens .* 22 more .* 24 positions; 21 more would do"):
+        generate(model, weights, [5, 6, 7], 22, -1, SIZE.vocab)
+    model, weights = made("encoder_decoder", "learned")
+    with pytest.raises(ValueError, match="encoder is to read 25 tokens, .* 24 positions"):
+        generate(model, weights, [5] * 25, 1, -1, SIZE.vocab)
 
 
 def test_a_decoder_begins_with_the_start_of_its_vocabulary():

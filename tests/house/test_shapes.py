@@ -17,14 +17,16 @@ from archlab.evaluation import generate
 from archlab.kernels import chunked, dense, flash, pallas
 from archlab.mesh import Mesh
 from archlab.model.attention import Attend
-from archlab.model.transformer import Transformer, table
+from archlab.model.transformer import Transformer, bias, table
 from archlab.size import Size
 from archlab.stages import Schedule
 from archlab.train import loss, step
 from archlab.train.optimizer import Optimizer
 from tests import shapes
 
-SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, buckets=32)
+SIZE = Size(
+    layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, buckets=32, positions=29
+)
 ROWS, INPUTS, TARGETS = 5, 13, 9
 SIZES = [getattr(SIZE, word) for word in axes.WORDS.values() if hasattr(SIZE, word)]
 # H is held equal within a function only: what turns queries turns keys, which have fewer heads.
@@ -41,10 +43,25 @@ def shaped(*extents: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(extents, jnp.float32)
 
 
+RICH = {
+    "activation": "gelu",
+    "tied": False,
+    "norm": "layer",
+    "bias": True,
+    "window": 3,
+    "global_every": 2,
+    "qk_norm": True,
+    "attention_cap": 5.0,
+    "logit_cap": 3.0,
+    "head": "transformed",
+}
+PLACED = [{"norm_place": "post"}, {"norm_place": "both", "embedding_norm": True}]
+
+
 @functools.cache
-def traced(name: str, position: str, activation: str = "swiglu", tied: bool = True) -> shapes.Seen:
+def traced(name: str, position: str, *words: tuple[str, object]) -> shapes.Seen:
     """Traces one architecture from a batch to its loss, and says what its names are like."""
-    architecture = Architecture(name, position, activation, tied)
+    architecture = Architecture(name, position, **dict(words))
     model = Transformer(SIZE, architecture)
     batch = batches.abstract(architecture.kind, ROWS, INPUTS, TARGETS)
 
@@ -52,8 +69,10 @@ def traced(name: str, position: str, activation: str = "swiglu", tied: bool = Tr
         _, weights = model.init_with_output(jax.random.key(0), batch)
         x_BLD = model.apply(weights, batch, method=model.read)
         table_VD = table(architecture, weights["params"])
+        bias_V = bias(architecture, weights["params"])
         learnt = (batch.target_BL, batch.weight_BL, 1.0)
-        return loss.mean(x_BLD, table_VD, *learnt, 1e-4)[1]
+        end = {"bias_V": bias_V, "cap": architecture.logit_cap}
+        return loss.mean(x_BLD, table_VD, *learnt, 1e-4, **end)[1]
 
     with shapes.watched(**KNOWN) as seen:
         jax.eval_shape(score, batch)
@@ -93,11 +112,19 @@ def test_the_sizes_are_all_different():
 def test_names_are_true_in_every_architecture(name, position):
     seen = traced(name, position)
     assert not seen.wrong, "\n".join(sorted(seen.wrong))
-    rooms = {"attention", "layers", "transformer", "visibility"}
-    rooms |= {"position"} if position != "none" else set()
+    rooms = {"attention", "embedding", "heads", "mlp", "norm", "stack", "transformer", "visibility"}
+    rooms |= {"position"} if position in ("rope", "relative") else set()
     for room in rooms:
         assert seen.checked[f"model/{room}"] > 0, room
     assert seen.checked["train/loss"] > 0
+
+
+@pytest.mark.parametrize("place", PLACED, ids=lambda place: place["norm_place"])
+@pytest.mark.parametrize("name", VISIBILITY)
+def test_names_are_true_of_every_ingredient(name, place):
+    for position in ("rope", "learned"):
+        seen = traced(name, position, *RICH.items(), *place.items())
+        assert not seen.wrong, "\n".join(sorted(seen.wrong))
 
 
 @pytest.mark.parametrize("position", POSITIONS)
@@ -205,8 +232,8 @@ def suffixed() -> set[tuple[str, str, str]]:
 
 def test_no_name_of_the_model_was_left_unchecked():
     runs = [traced(name, position) for name, position in ALL]
-    runs += [traced("encoder", "none", activation="relu")]
-    runs += [traced("encoder", "none", tied=False), traced_on_a_mesh()]
+    runs += [traced("encoder", "none", ("activation", "relu")), traced_on_a_mesh()]
+    runs += [traced("encoder", "rope", *RICH.items(), *place.items()) for place in PLACED]
     seen = {
         (Path(code.co_filename).name, code.co_qualname, name)
         for run in runs

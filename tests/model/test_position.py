@@ -39,13 +39,15 @@ def test_no_more_buckets_are_allowed_than_there_are_distances_for():
     assert MOST_BUCKETS + 4 == 2 * position.LONGEST
 
 
-def test_rotation_is_multiplication_by_a_complex_number():
+@pytest.mark.parametrize("base", [10_000.0, 160_000.0])
+def test_rotation_is_multiplication_by_a_complex_number(base):
     random = np.random.default_rng(0)
     x_BLHK = random.normal(size=(2, 5, 3, 8)).astype(np.float32)
     position_BL = random.integers(0, 2000, (2, 5)).astype(np.int32)
-    turned_BLHK = position.rotate(jnp.asarray(x_BLHK), jnp.asarray(position_BL))
+    turn_K = position.turns(8, base)
+    turned_BLHK = position.rotate(jnp.asarray(x_BLHK), jnp.asarray(position_BL), turn_K)
     pairs = x_BLHK[..., :4].astype(np.complex128) + 1j * x_BLHK[..., 4:]
-    turns = 10_000.0 ** (-np.arange(4) / 4)
+    turns = base ** (-np.arange(4) / 4)
     pairs *= np.exp(1j * position_BL[:, :, None, None] * turns)
     expected = np.concatenate([pairs.real, pairs.imag], axis=-1)
     np.testing.assert_allclose(turned_BLHK, expected, atol=5e-4)
@@ -57,6 +59,7 @@ def test_a_product_of_rotated_vectors_depends_on_their_distance_alone():
     products = []
     for shift in (0, 3, 50):
         x_BLHK = jnp.asarray(np.stack([query_K, key_K])[None, :, None])
-        turned_BLHK = position.rotate(x_BLHK, jnp.asarray([[7 + shift, 2 + shift]]))
+        place_BL = jnp.asarray([[7 + shift, 2 + shift]])
+        turned_BLHK = position.rotate(x_BLHK, place_BL, position.turns(8, 10_000.0))
         products.append(float(turned_BLHK[0, 0, 0] @ turned_BLHK[0, 1, 0]))
     np.testing.assert_allclose(products, products[0], rtol=1e-4)

@@ -27,10 +27,23 @@ def test_each_visibility_is_its_picture(name):
     assert seen == PICTURES[name]
 
 
+@pytest.mark.parametrize("window", [1, 2, 5])
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_row_read_piece_by_piece_has_the_intervals_of_the_row(name):
+def test_a_window_hides_the_keys_that_are_farther_to_either_side(name, window):
+    start_BL, end_BL = visibility.interval(two_segments(), name, window=window)
+    for query, picture in enumerate(PICTURES[name]):
+        seen = [start_BL[0, query] <= key < end_BL[0, query] for key in range(6)]
+        near = [abs(key - query) <= window for key in range(6)]
+        assert seen == [
+            mark == "1" and is_near for mark, is_near in zip(picture, near, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("window", [0, 1])
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_row_read_piece_by_piece_has_the_intervals_of_the_row(name, window):
     whole = two_segments()
-    start_BL, end_BL = visibility.interval(whole, name)
+    start_BL, end_BL = visibility.interval(whole, name, window=window)
     for place in range(6):
         piece = Stream(
             *(
@@ -38,7 +51,7 @@ def test_a_row_read_piece_by_piece_has_the_intervals_of_the_row(name):
                 for field in ("tokens_BL", "position_BL", "start_BL", "split_BL", "end_BL")
             )
         )
-        low_BL, high_BL = visibility.interval(piece, name, jnp.int32(place))
+        low_BL, high_BL = visibility.interval(piece, name, jnp.int32(place), window)
         assert (int(low_BL[0, 0]), int(high_BL[0, 0])) == (start_BL[0, place], end_BL[0, place])
 
 

@@ -29,14 +29,18 @@ def drawn(seed: int, rows: int, length: int, vocab: int, spread: float, share: f
     return x_BLD, table_VD, target_BL, weight_BL * (random.random((rows, length)) < share)
 
 
-def defined(x_BLD, table_VD, target_BL, weight_BL, total, z_loss):
+def defined(x_BLD, table_VD, target_BL, weight_BL, total, z_loss, bias_V=0.0, cap=0.0):
     """Sums row by row, and the slopes of the mean, in float64 and one position at a time."""
     x_BLD, table_VD, weight_BL = (one.astype(np.float64) for one in (x_BLD, table_VD, weight_BL))
     sums = np.zeros((4, len(x_BLD)))
     slope_BLD, slope_VD = np.zeros_like(x_BLD), np.zeros_like(table_VD)
+    bias_slope_V = np.zeros(len(table_VD))
     for row, place in np.ndindex(target_BL.shape):
         x_D, target, weight = x_BLD[row, place], target_BL[row, place], weight_BL[row, place]
-        logits_V = table_VD @ x_D
+        logits_V, steep_V = table_VD @ x_D + bias_V, 1.0
+        if cap:
+            logits_V = cap * np.tanh(logits_V / cap)
+            steep_V = 1 - (logits_V / cap) ** 2
         odds_V = np.exp(logits_V - logits_V.max())
         log_z = logits_V.max() + math.log(odds_V.sum())
         is_right = logits_V.argmax() == target
@@ -45,9 +49,11 @@ def defined(x_BLD, table_VD, target_BL, weight_BL, total, z_loss):
         )
         slope_V = odds_V / odds_V.sum() * (1 + 2 * z_loss * log_z)
         slope_V[target] -= 1
+        slope_V *= steep_V
+        bias_slope_V += weight / total * slope_V
         slope_BLD[row, place] = weight / total * slope_V @ table_VD
         slope_VD += weight / total * np.outer(slope_V, x_D)
-    return sums, slope_BLD, slope_VD
+    return sums, slope_BLD, slope_VD, bias_slope_V
 
 
 @functools.partial(jax.jit, static_argnames=("z_loss", "ways"))
@@ -80,12 +86,33 @@ def test_it_is_the_definition_position_by_position(
 ):
     given_ = drawn(seed, rows, length, vocab, spread, share)
     total = max(float(given_[3].sum()), 1.0)
-    sums, *slopes = defined(*given_, total, z_loss)
+    sums, *slopes, _ = defined(*given_, total, z_loss)
     (value, found), found_slopes = learnt(*given_, total, z_loss, ways)
     np.testing.assert_allclose(as_rows(found), sums, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(value, sums[:2].sum() / total, rtol=1e-5, atol=1e-5)
     for slope, other in zip(found_slopes, slopes, strict=True):
         np.testing.assert_allclose(slope, other, rtol=1e-4, atol=1e-5 * max(1, spread))
+
+
+@pytest.mark.parametrize("cap", [0.0, 2.0])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_a_bias_and_a_cap_are_their_definition_forward_and_backward(cap, has_bias):
+    random, total = np.random.default_rng(0), 50.0
+    x_BLD, table_VD, *learnt_ = drawn(1, 4, 67, 7, 1.5, 0.6)
+    bias_V = random.normal(size=7).astype(np.float32) if has_bias else None
+
+    def mean(x_BLD, table_VD, bias_V):
+        return loss.mean(x_BLD, table_VD, *learnt_, total, 0.1, ways=2, bias_V=bias_V, cap=cap)
+
+    sums, *slopes = defined(x_BLD, table_VD, *learnt_, total, 0.1, bias_V if has_bias else 0.0, cap)
+    by = (0, 1, 2) if has_bias else (0, 1)
+    (value, found), found_slopes = jax.value_and_grad(mean, by, has_aux=True)(
+        x_BLD, table_VD, bias_V
+    )
+    np.testing.assert_allclose(as_rows(found), sums, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(value, sums[:2].sum() / total, rtol=1e-5)
+    for slope, other in zip(found_slopes, slopes, strict=False):
+        np.testing.assert_allclose(slope, other, rtol=1e-4, atol=1e-6)
 
 
 @settings(max_examples=40)

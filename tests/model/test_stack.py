@@ -1,0 +1,140 @@
+"""A stack of any ingredients is its formula, and each of them changes what it should."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from archlab.architecture import Architecture
+from archlab.model.transformer import Transformer
+from archlab.size import Size
+from tests import drawn
+from tests.model import by_hand
+
+SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, positions=23)
+LENGTHS = {"rows": 2, "inputs": 11, "targets": 7, "vocab": SIZE.vocab}
+
+FAMILIES = {
+    "bert": Architecture(
+        "encoder",
+        "learned",
+        "gelu",
+        norm="layer",
+        norm_place="post",
+        epsilon=1e-12,
+        bias=True,
+        head="transformed",
+    ),
+    "modernbert": Architecture(
+        "encoder",
+        "rope",
+        "geglu_exact",
+        norm="layer",
+        embedding_norm=True,
+        rotary_base=160_000.0,
+        local_rotary_base=100.0,
+        window=2,
+        global_every=3,
+        head="transformed",
+    ),
+    "gpt2": Architecture(
+        "causal_decoder", "learned", "gelu_tanh", norm="layer", epsilon=1e-5, bias=True
+    ),
+    "gemma2": Architecture(
+        "causal_decoder",
+        "rope",
+        "geglu",
+        norm_place="both",
+        window=3,
+        global_every=2,
+        global_first=1,
+        attention_cap=0.7,
+        logit_cap=1.5,
+    ),
+    "gemma3, seeing its prefix": Architecture(
+        "prefix_decoder",
+        norm_place="both",
+        qk_norm=True,
+        window=1,
+        global_every=2,
+        local_rotary_base=3.0,
+    ),
+    "mistral": Architecture("causal_decoder", window=2, tied=False, rotary_base=100.0),
+    "t5, one table for each stack": Architecture(
+        "encoder_decoder", "relative", "relu", tied=False, shared=False, window=1
+    ),
+    "bart": Architecture(
+        "encoder_decoder",
+        "learned",
+        "gelu",
+        norm="layer",
+        norm_place="post",
+        bias=True,
+        qk_norm=True,
+        head="transformed",
+        tied=False,
+        attention_cap=0.5,
+    ),
+}
+
+
+def filled(shapes: dict) -> dict:
+    """Weights in which no scale is 1 and no bias 0."""
+    random = np.random.default_rng(0)
+
+    def fill(keys, leaf):
+        first = 1.0 if keys[-1].key.startswith("scale") else 0.0
+        return (first + 0.3 * random.normal(size=leaf.shape)).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    """An architecture, a batch, weights, and the model's logits of it."""
+    architecture, size = FAMILIES[request.param], SIZE
+    if architecture.kind == "encoder_decoder":
+        size = dataclasses.replace(size, encoder_layers=2)
+    batch = drawn.batch(architecture.kind, **LENGTHS)
+    model = Transformer(size, architecture)
+    weights = filled(jax.eval_shape(model.init, jax.random.key(0), batch)["params"])
+    found = jax.jit(lambda weights: model.apply({"params": weights}, batch))(weights)
+    return size, architecture, batch, weights, np.asarray(found)
+
+
+def text(batch) -> np.ndarray:
+    return (batch.encoder if batch.decoder is None else batch.decoder).end_BL > 0
+
+
+def test_it_is_its_formula_in_float64(family):
+    size, architecture, batch, weights, found = family
+    expected = by_hand.logits(size, architecture, weights, batch)
+    is_text_BL = text(batch)
+    np.testing.assert_allclose(found[is_text_BL], expected[is_text_BL], atol=3e-5, rtol=3e-5)
+
+
+OTHERWISE = {  # where an ingredient is used, what it is changed to
+    "epsilon": 0.1,
+    "qk_norm": False,
+    "attention_cap": 0.0,
+    "logit_cap": 0.0,
+    "window": 100,
+    "global_first": 0,
+    "rotary_base": 30.0,
+    "local_rotary_base": 0.0,
+    "norm": "rms",
+}
+
+
+def test_each_of_its_ingredients_changes_what_it_says(family):
+    size, architecture, batch, weights, found = family
+    plain, used = Architecture(architecture.name), []
+    for field, other in OTHERWISE.items():
+        if getattr(architecture, field) == getattr(plain, field):
+            continue
+        used.append(field)
+        changed = dataclasses.replace(architecture, **{field: other})
+        expected = by_hand.logits(size, changed, weights, batch)
+        assert np.abs(found - expected)[text(batch)].max() > 3e-4, field
+    assert used
