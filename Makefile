@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives bench bench-attention bench-data clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -48,6 +48,9 @@ golden: .venv/tested  ## writes tests/golden anew, to be read in the diff
 
 objectives: .venv/tested  ## runs the proofs of every objective, measures them, and writes docs/objectives.md
 	$(QUIET) $(BIN)/python -m benchmarks.objectives
+
+parity: .venv/tested  ## compares every model with Hugging Face's, both ways, and writes docs/parity.md
+	$(QUIET) $(BIN)/python -m benchmarks.parity
 
 bench: .venv/tested  ## measures speed as ratios within one run, and writes docs/benchmarks.md
 	$(QUIET) $(BIN)/python -m benchmarks.bench

@@ -63,6 +63,12 @@ def logits(model: Model, read_BL: np.ndarray, written_BL: np.ndarray | None = No
     return np.asarray(run({"params": model.weights}, rows))
 
 
+def largest_difference(one: Model, other: Model) -> float:
+    """Between any two of their weights."""
+    found = jax.tree.map(lambda a, b: np.abs(a - b).max(), one.weights, other.weights)
+    return float(max(jax.tree.leaves(found)))
+
+
 def assert_equal(one: Model, other: Model) -> None:
     """Two models are the same one, to the last bit."""
     assert dataclasses.replace(one, weights={}) == dataclasses.replace(other, weights={})
