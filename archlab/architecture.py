@@ -49,6 +49,9 @@ class Architecture:
       activation: of the hidden layer: "swiglu", "geglu" (GELU by tanh, as T5 1.1 has it) or
         "geglu_exact" (by erf), which are gated; "relu", "gelu" (by erf) or "gelu_tanh".
       tied: whether the logits are read off the embedding table.
+      scaled: whether what is read off a table, of tokens or of places, is multiplied by the root of
+        the width, as Vaswani et al. have it and T5 does by its first values; GPT, BERT and Llama
+        read it as it is.
       norm: "rms" (a root mean square and a scale) or "layer" (a mean, a deviation, a scale and,
         with `bias`, a bias).
       norm_place: "pre" (what a sublayer reads, and the stack's end), "post" (the sum of the stream
@@ -74,19 +77,20 @@ class Architecture:
       ValueError: a word that is not in the lists of this file, a number out of its range, or an
         ingredient that changes nothing beside the others.
 
-    Source: Ba et al. 2016 ("layer"); Xiong et al. 2020 ("pre" and "post"); Devlin et al. 2019, the
-      released code ("post" after the embedding, "transformed"); Gemma Team 2024 (Gemma 2), section
-      2 ("both", both caps, and windows in all layers but one of two); Beltagy et al. 2020
-      (Longformer), section 3.1 (windows to each side); Gemma Team 2025 (Gemma 3), section 2
-      (`qk_norm`, local bases); Warner et al. 2024 (ModernBERT), section 2.1 (`embedding_norm`,
-      "geglu_exact", bases of 160,000 and 10,000); Hendrycks & Gimpel 2016, section 2 (both GELUs);
-      Gehring et al. 2017, section 3.1 ("learned").
+    Source: Vaswani et al. 2017, section 3.4 (`scaled`); Ba et al. 2016 ("layer"); Xiong et al. 2020
+      ("pre" and "post"); Devlin et al. 2019, the released code ("post" after the embedding,
+      "transformed"); Gemma Team 2024 (Gemma 2), section 2 ("both", both caps, and windows in all
+      layers but one of two); Beltagy et al. 2020 (Longformer), section 3.1 (windows to each side);
+      Gemma Team 2025 (Gemma 3), section 2 (`qk_norm`, local bases); Warner et al. 2024
+      (ModernBERT), section 2.1 (`embedding_norm`, "geglu_exact", bases of 160,000 and 10,000);
+      Hendrycks & Gimpel 2016, section 2 (both GELUs); Gehring et al. 2017, section 3.1 ("learned").
     """
 
     name: str
     position: str = "rope"
     activation: str = "swiglu"
     tied: bool = True
+    scaled: bool = True
     norm: str = "rms"
     norm_place: str = "pre"
     epsilon: float = EPSILON

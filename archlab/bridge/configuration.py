@@ -149,6 +149,24 @@ class Configuration:
         if value is not None and value not in right:
             raise self.wrong(name, f"archlab has only {' or '.join(map(repr, right))}")
 
+    def words(self, name: str) -> list[str] | None:
+        """Reads a list of words.
+
+        Args:
+          name: of the field.
+
+        Returns:
+          The words; None where none is said.
+
+        Raises:
+          ValueError: it is no such list.
+        """
+        value = self._said.get(name)
+        is_one = isinstance(value, list) and all(isinstance(word, str) for word in value)
+        if value is not None and not is_one:
+            raise self.wrong(name, "it is a list of words")
+        return value
+
     def first(self, name: str) -> int | None:
         """Reads an id, the first where there are several.
 

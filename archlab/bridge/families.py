@@ -1,13 +1,16 @@
 """The families that there are, by what they are called and by what they can be."""
 
 from archlab.architecture import Architecture
+from archlab.bridge.bert import BERT
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.family import Family
+from archlab.bridge.gpt2 import GPT2
 from archlab.bridge.llama import LLAMA
+from archlab.bridge.modernbert import MODERNBERT
 from archlab.bridge.t5 import T5
 from archlab.refusal import Refusal
 
-FAMILIES = (T5, LLAMA)
+FAMILIES = (T5, LLAMA, GPT2, BERT, MODERNBERT)
 
 
 def named(config: Configuration) -> Family:

@@ -45,9 +45,13 @@ def _called(family: Family, names: dict) -> dict[str, str]:
 
     A folder of the model without its head leaves out the first part of every name.
     """
-    if not family.prefix or any(name.startswith(family.prefix) for name in names):
-        return {name: name for name in names}
-    return {family.prefix + name: name for name in names}
+    is_whole = any(name.startswith(family.prefix) for name in names)
+    found = {}
+    for name in names:
+        end = next((end for end in family.former if name.endswith(end)), "")
+        now = name.removesuffix(end) + family.former.get(end, "")
+        found[now if is_whole else family.prefix + now] = name
+    return found
 
 
 def write(model: Model, folder: Path, most: int = shards.BYTES) -> str:

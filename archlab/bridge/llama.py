@@ -3,14 +3,15 @@
 Source: Touvron et al. 2023, section 2.2; the names are those of transformers' LlamaForCausalLM.
 """
 
-from archlab.architecture import EPSILON, TURN, Architecture
+from archlab.architecture import TURN, Architecture
 from archlab.bridge.configuration import Configuration
-from archlab.bridge.family import Family
+from archlab.bridge.family import ANY, Family, factors
 from archlab.bridge.table import Pair, Table
 from archlab.refusal import Refusal
 from archlab.size import Size
 
-ACTIVATIONS = {"silu": "swiglu", "gelu_pytorch_tanh": "geglu"}
+ACTIVATIONS = {"silu": "swiglu", "gelu_pytorch_tanh": "geglu", "gelu": "geglu_exact"}
+PLAIN = "default"  # rotary positions that nothing scales
 
 
 def settings(config: Configuration) -> tuple[Size, Architecture]:
@@ -27,11 +28,10 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
     """
     config.only("attention_bias", False)
     config.only("mlp_bias", False)
-    config.only("rms_norm_eps", EPSILON)
-    for turns in (config, config.within("rope_parameters"), config.within("rope_scaling")):
-        turns.only("rope_theta", TURN)
-        turns.only("rope_type", "default")
-        turns.only("type", "default")
+    turns = config.within("rope_parameters")
+    for scaling in (turns, config.within("rope_scaling")):
+        scaling.only("rope_type", PLAIN)
+        scaling.only("type", PLAIN)
     embed, heads = config.count("hidden_size"), config.count("num_attention_heads")
     size = Size(
         layers=config.count("num_hidden_layers"),
@@ -47,6 +47,9 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
         position="rope",
         activation=config.choice("hidden_act", ACTIVATIONS, "silu"),
         tied=config.flag("tie_word_embeddings", False),
+        scaled=False,
+        epsilon=config.number("rms_norm_eps", 1e-6),
+        rotary_base=turns.number("rope_theta", config.number("rope_theta", TURN)),
     )
 
 
@@ -79,9 +82,9 @@ def fields(size: Size, architecture: Architecture) -> dict:
         "head_dim": size.kv,
         "vocab_size": size.vocab,
         "hidden_act": words[architecture.activation],
-        "rms_norm_eps": EPSILON,
-        "rope_theta": TURN,
-        "rope_parameters": {"rope_type": "default", "rope_theta": TURN},
+        "rms_norm_eps": architecture.epsilon,
+        "rope_theta": architecture.rotary_base,
+        "rope_parameters": {"rope_type": PLAIN, "rope_theta": architecture.rotary_base},
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": architecture.tied,
@@ -91,10 +94,6 @@ def fields(size: Size, architecture: Architecture) -> dict:
 def table(size: Size, architecture: Architecture) -> Table:
     """Says how its weights are called.
 
-    What archlab reads off the embedding table is multiplied by the root of the width, and Llama's
-    is not: so the table is smaller here, and where logits are read off it too, the last norm makes
-    up for that.
-
     Args:
       size: of the model.
       architecture: of the model.
@@ -102,14 +101,14 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    root = size.embed**0.5
+    read, last = factors(size, architecture)
 
     def pair(path: str, name: str, layout: str) -> Pair:
         there = f"model.layers.{{}}.{name}.weight"
         return Pair(f"decoder/layers/{path}", there, layout, layers=size.layers)
 
     pairs = [
-        Pair("embedding/table_VD", "model.embed_tokens.weight", "V D", 1 / root),
+        Pair("embedding/table_VD", "model.embed_tokens.weight", "V D", read),
         pair("attention_norm/scale_D", "input_layernorm", "D"),
         pair("attention/query_DHK", "self_attn.q_proj", "HK D"),
         pair("attention/key_DGK", "self_attn.k_proj", "GK D"),
@@ -119,7 +118,7 @@ def table(size: Size, architecture: Architecture) -> Table:
         pair("mlp/gate_DF", "mlp.gate_proj", "F D"),
         pair("mlp/up_DF", "mlp.up_proj", "F D"),
         pair("mlp/down_FD", "mlp.down_proj", "D F"),
-        Pair("decoder/norm/scale_D", "model.norm.weight", "D", root if architecture.tied else 1.0),
+        Pair("decoder/norm/scale_D", "model.norm.weight", "D", last),
     ]
     copies = {}
     if architecture.tied:
@@ -138,7 +137,10 @@ LLAMA = Family(
         "name": ("causal_decoder",),
         "position": ("rope",),
         "activation": tuple(ACTIVATIONS.values()),
-        "tied": (True, False),
+        "tied": ANY,
+        "scaled": ANY,
+        "epsilon": ANY,
+        "rotary_base": ANY,
     },
     settings=settings,
     fields=fields,

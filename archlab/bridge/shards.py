@@ -29,7 +29,7 @@ class Shards:
       folder: holds model.safetensors, or its shards and their index.
 
     Raises:
-      ValueError: there is none, a shard is missing or damaged, or an array holds no floats.
+      ValueError: there is none, or a shard is missing or damaged.
     """
 
     def __init__(self, folder: Path):
@@ -38,13 +38,7 @@ class Shards:
         self._place = {name: file for file in files for name in self._open(file).keys()}
         self.shapes: dict[str, tuple[int, ...]] = {}
         for name, file in self._place.items():
-            piece = self._open(file).get_slice(name)
-            if piece.get_dtype() not in KINDS:
-                raise ValueError(
-                    f"{folder / file}: {name} is {piece.get_dtype()}, and weights are "
-                    f"{', '.join(KINDS)}; quantized ones are to be undone where they were made"
-                )
-            self.shapes[name] = tuple(piece.get_shape())
+            self.shapes[name] = tuple(self._open(file).get_slice(name).get_shape())
 
     def _indexed(self) -> list[str]:
         path = self._folder / INDEX
@@ -73,8 +67,25 @@ class Shards:
             raise ValueError(f"{path} is not a whole safetensors file: {error}") from error
 
     def read(self, name: str) -> np.ndarray:
-        """Args: name: one of `shapes`. Returns: the array, float32."""
-        return np.asarray(self._open(self._place[name]).get_tensor(name)).astype(np.float32)
+        """Reads an array.
+
+        Args:
+          name: one of `shapes`.
+
+        Returns:
+          The array, float32.
+
+        Raises:
+          ValueError: it holds no floats.
+        """
+        file = self._place[name]
+        kind = self._open(file).get_slice(name).get_dtype()
+        if kind not in KINDS:
+            raise ValueError(
+                f"{self._folder / file}: {name} is {kind}, and weights are {', '.join(KINDS)}; "
+                "quantized ones are to be undone where they were made"
+            )
+        return self._open(file).get_tensor(name).astype(np.float32)
 
 
 def write(

@@ -3,9 +3,9 @@
 Source: Raffel et al. 2020; the names are those of transformers' T5ForConditionalGeneration.
 """
 
-from archlab.architecture import EPSILON, Architecture
+from archlab.architecture import Architecture
 from archlab.bridge.configuration import Configuration
-from archlab.bridge.family import Family
+from archlab.bridge.family import ANY, Family, factors
 from archlab.bridge.table import Pair, Table
 from archlab.model.position import LONGEST
 from archlab.refusal import Refusal
@@ -26,13 +26,13 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
     Raises:
       ValueError: archlab has no such T5.
     """
-    layers = config.count("num_layers")
-    config.only("num_decoder_layers", layers)
+    encoder = config.count("num_layers")
+    decoder = config.count("num_decoder_layers", encoder)
     config.only("relative_attention_max_distance", LONGEST)
-    config.only("layer_norm_epsilon", EPSILON)
     heads = config.count("num_heads")
     size = Size(
-        layers=layers,
+        layers=decoder,
+        encoder_layers=0 if encoder == decoder else encoder,
         embed=config.count("d_model"),
         mlp=config.count("d_ff"),
         heads=heads,
@@ -40,13 +40,16 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
         vocab=config.count("vocab_size"),
         buckets=config.count("relative_attention_num_buckets", 32),
     )
+    # transformers 5 says of every T5 that it is tied, and whether it scales its logits; before, one
+    # word said both.
+    is_first = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
     return size, Architecture(
         "encoder_decoder",
         position="relative",
         activation=config.choice("feed_forward_proj", ACTIVATIONS, "relu"),
-        # transformers 5 says of every T5 that it is tied, and whether it scales; before, one word
-        # said both.
-        tied=config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True)),
+        tied=is_first,
+        scaled=is_first,
+        epsilon=config.number("layer_norm_epsilon", 1e-6),
     )
 
 
@@ -61,8 +64,14 @@ def fields(size: Size, architecture: Architecture) -> dict:
       Fields of a config.json.
 
     Raises:
-      ValueError: heads share keys.
+      ValueError: heads share keys, or logits are read off a table that is not scaled.
     """
+    if architecture.tied and not architecture.scaled:
+        raise Refusal(
+            "T5ForConditionalGeneration divides logits that are read off its table by the root of "
+            "the width, as Architecture.scaled=True does, and this one has False",
+            "Architecture.scaled",
+        )
     if size.kv_heads != size.heads:
         raise Refusal(
             f"T5ForConditionalGeneration has a key head for each of {size.heads} query heads, and "
@@ -71,7 +80,7 @@ def fields(size: Size, architecture: Architecture) -> dict:
         )
     words = {own: theirs for theirs, own in ACTIVATIONS.items()}
     return {
-        "num_layers": size.layers,
+        "num_layers": size.depth("encoder"),
         "num_decoder_layers": size.layers,
         "d_model": size.embed,
         "d_ff": size.mlp,
@@ -80,7 +89,7 @@ def fields(size: Size, architecture: Architecture) -> dict:
         "vocab_size": size.vocab,
         "relative_attention_num_buckets": size.buckets,
         "relative_attention_max_distance": LONGEST,
-        "layer_norm_epsilon": EPSILON,
+        "layer_norm_epsilon": architecture.epsilon,
         "feed_forward_proj": words[architecture.activation],
         "tie_word_embeddings": architecture.tied,
         "scale_decoder_outputs": architecture.tied,
@@ -93,8 +102,8 @@ def table(size: Size, architecture: Architecture) -> Table:
     """Says how its weights are called.
 
     archlab divides attention logits by the root of the heads' width, and T5 does not: so its
-    queries are larger here. What archlab reads off the embedding table is multiplied by the root of
-    the width, and T5 divides its tied logits by it instead: so the table is smaller here.
+    queries are larger here. Where the table is tied, what archlab reads off it is multiplied by the
+    root of the width, and T5 divides its logits by it instead: so the table is smaller here.
 
     Args:
       size: of the model.
@@ -103,7 +112,8 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    pairs = [Pair("embedding/table_VD", "shared.weight", "V D", size.embed**-0.5)]
+    read, _ = factors(size, architecture)
+    pairs = [Pair("embedding/table_VD", "shared.weight", "V D", read)]
     if not architecture.tied:
         pairs.append(Pair("head/head_DV", "lm_head.weight", "V D"))
     for stack in ("encoder", "decoder"):
@@ -118,7 +128,7 @@ def table(size: Size, architecture: Architecture) -> Table:
 def _stack(stack: str, size: Size, architecture: Architecture) -> list[Pair]:
     def pair(path: str, name: str, layout: str, factor: float = 1.0) -> Pair:
         there = f"{stack}.block.{{}}.layer.{name}.weight"
-        return Pair(f"{stack}/layers/{path}", there, layout, factor, size.layers)
+        return Pair(f"{stack}/layers/{path}", there, layout, factor, size.depth(stack))
 
     def attention(path: str, name: str) -> list[Pair]:
         return [
@@ -156,7 +166,9 @@ T5 = Family(
         "name": ("encoder_decoder",),
         "position": ("relative",),
         "activation": tuple(ACTIVATIONS.values()),
-        "tied": (True, False),
+        "tied": ANY,
+        "scaled": ANY,
+        "epsilon": ANY,
     },
     settings=settings,
     fields=fields,

@@ -11,6 +11,7 @@ front of what goes in, with the heads and their width in one:
   query_DHK     HK × D         "HK D"
   out_HKD       D × HK         "D HK"
   key_DGK       D × 3GK        "D 3GK", part 1: of three in one array, one after another
+  transform_DD  D × D          "d D", where d is the second D of the name
 
 A factor that one function has outside of its weights and the other has not is folded into them.
 """
@@ -26,7 +27,8 @@ import numpy as np
 from archlab import axes
 from archlab.size import Size
 
-_DIMENSION = re.compile(r"(\d*)([A-Z]+)")
+_DIMENSION = re.compile(r"(\d*)([A-Za-z]+)")
+ROWS = 2  # of an array whose first row is added: BERT's kinds of segments
 SHOWN = 3  # names in an error; more would bury what is wrong
 
 
@@ -41,6 +43,9 @@ class Pair:
       factor: the weight is the array times this.
       layers: how many arrays make up the stacked weight; 0 where it is no stack.
       part: which part of a dimension that holds many, from 0.
+      first: the first layer that is stored; those before it do not use the weight, which is 1.
+      plus: another array, whose first row is added to every row of this one, and which is written
+        as zeros.
     """
 
     here: str
@@ -49,9 +54,11 @@ class Pair:
     factor: float = 1.0
     layers: int = 0
     part: int = 0
+    first: int = 0
+    plus: str = ""
 
     def __post_init__(self):
-        assert sorted("".join(word for _, word in self._dimensions)) == sorted(self._letters), self
+        assert sorted(self._order) == sorted(self._letters), self
 
     @functools.cached_property
     def _dimensions(self) -> list[tuple[int, str]]:
@@ -61,12 +68,23 @@ class Pair:
 
     @property
     def _letters(self) -> str:
-        return axes.letters(self.here.split("/")[-1])
+        """Those of the weight here, the second of two that are alike in lower case."""
+        seen = ""
+        for letter in axes.letters(self.here.split("/")[-1]):
+            seen += letter.lower() if letter in seen else letter
+        return seen
 
     @property
-    def names(self) -> list[str]:
-        """The arrays that it is made of, one for each layer."""
-        return [self.there.format(layer) for layer in range(self.layers)] or [self.there]
+    def _order(self) -> str:
+        """Those of the array there, all dimensions in one."""
+        return "".join(word for _, word in self._dimensions)
+
+    @property
+    def sources(self) -> list[tuple[str, int]]:
+        """The arrays that it is made of, each with the number of its layer."""
+        if not self.layers:
+            return [(self.there, 0)]
+        return [(self.there.format(layer), layer) for layer in range(self.first, self.layers)]
 
     def shape(self, size: Size) -> tuple[int, ...]:
         """Args: size: of the model. Returns: the weight's shape, layers outermost."""
@@ -99,9 +117,9 @@ class Pair:
         if self.divided >= 0:
             many = self._dimensions[self.divided][0]
             array = np.split(array, many, self.divided)[self.part]
-        there = "".join(word for _, word in self._dimensions)
-        array = array.reshape([_extent(letter, size) for letter in there])
-        return _times(array.transpose([there.index(one) for one in self._letters]), self.factor)
+        array = array.reshape([_extent(letter, size) for letter in self._order])
+        axes_there = [self._order.index(letter) for letter in self._letters]
+        return _times(array.transpose(axes_there), self.factor)
 
     def given(self, weight: np.ndarray, size: Size) -> np.ndarray:
         """Makes the array of one layer; `taken` makes the same weight of it again.
@@ -116,9 +134,8 @@ class Pair:
         Returns:
           float32; of an array of many parts, its own.
         """
-        there = "".join(word for _, word in self._dimensions)
         array = _divided(weight, self.factor)
-        array = array.transpose([self._letters.index(one) for one in there])
+        array = array.transpose([self._letters.index(letter) for letter in self._order])
         shape = [
             math.prod(_extent(letter, size) for letter in word) for _, word in self._dimensions
         ]
@@ -145,12 +162,17 @@ class Table:
     @functools.cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every array there, by name."""
-        return {name: one.stored(self.size) for one in self.pairs for name in one.names}
+        found = {}
+        for one in self.pairs:
+            found |= {name: one.stored(self.size) for name, _ in one.sources}
+            if one.plus:
+                found[one.plus] = (ROWS, *one.stored(self.size)[1:])
+        return found
 
     @property
     def parameters(self) -> int:
-        """How many values the weights have."""
-        return sum(math.prod(one.shape(self.size)) for one in self.pairs)
+        """How many values the arrays have, as those count who made them."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
     def check(self, found: dict[str, tuple[int, ...]]) -> list[str]:
         """Compares what is stored with what there should be.
@@ -201,9 +223,11 @@ class Table:
                 )
         tree: dict = {}
         for one in self.pairs:
-            weight = np.empty(one.shape(self.size), np.float32)
-            for layer, name in enumerate(one.names):
+            weight = np.ones(one.shape(self.size), np.float32)
+            for name, layer in one.sources:
                 array = read(self._source(name, found))
+                if one.plus:
+                    array = array + read(one.plus)[0]
                 weight[layer if one.layers else ...] = one.taken(array, self.size)
             *folders, last = one.here.split("/")
             inner = tree
@@ -223,10 +247,12 @@ class Table:
         """
         sources: dict[str, list[tuple[Pair, int]]] = {}
         for one in self.pairs:
-            for layer, name in enumerate(one.names):
+            for name, layer in one.sources:
                 sources.setdefault(name, []).append((one, layer))
 
         def array(name: str) -> np.ndarray:
+            if name not in sources:
+                return np.zeros(self.shapes[name], np.float32)
             parts = []
             for one, layer in sorted(sources[name], key=lambda source: source[0].part):
                 weight = weights
@@ -240,7 +266,7 @@ class Table:
 
 
 def _extent(letter: str, size: Size) -> int:
-    return getattr(size, axes.WORDS[letter])
+    return getattr(size, axes.WORDS[letter.upper()])
 
 
 def _times(array: np.ndarray, factor: float) -> np.ndarray:

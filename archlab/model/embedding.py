@@ -11,7 +11,8 @@ from archlab.model.norm import Norm
 class Embedding(Layer):
     """Tokens to vectors, and, where the table is tied, vectors to logits.
 
-    The table begins with deviation embed^-0.5 and what is read off it is multiplied by embed^0.5.
+    The table begins with deviation embed^-0.5 and what is read off it is multiplied by embed^0.5,
+    unless the architecture says that it is not.
     T5 keeps a table of deviation 1 and divides before the logits: the function is equal.
     """
 
@@ -20,8 +21,8 @@ class Embedding(Layer):
         self.table_VD = self.stored("table_VD", fan_in="D")
 
     def read(self, tokens_BL: jax.Array) -> jax.Array:
-        """Args: tokens_BL: int32 ids below vocab. Returns: x_BLD, of deviation 1 at first."""
-        x_BLD = jnp.take(self.table_VD, tokens_BL, axis=0) * self.size.embed**0.5
+        """Args: tokens_BL: int32 ids below vocab. Returns: x_BLD, enlarged or as it is."""
+        x_BLD = self.enlarged(jnp.take(self.table_VD, tokens_BL, axis=0))
         return self.place("x_BLD", x_BLD.astype(self.dtype))
 
     def score(self, x_BLD: jax.Array) -> jax.Array:

@@ -151,3 +151,14 @@ class Layer(nn.Module):
         """
         shape = tuple(getattr(self.size, word) for word in axes.words(name))
         return self.param(name, nn.initializers.zeros, shape, jnp.float32)
+
+    def enlarged(self, x_BLD: jax.Array) -> jax.Array:
+        """Multiplies what was read off a table, where the architecture says so.
+
+        Args:
+          x_BLD: rows of the table, float32.
+
+        Returns:
+          The same, times the root of the width or as they are.
+        """
+        return x_BLD * self.size.embed**0.5 if self.architecture.scaled else x_BLD

@@ -196,7 +196,7 @@ class Stack(Layer):
         if self.architecture.position != "learned":
             return x_BLD
         place_BLD = jnp.take(self.stored("place_UD", fan_in="D"), stream.position_BL, axis=0)
-        return x_BLD + (place_BLD * self.size.embed**0.5).astype(self.dtype)
+        return x_BLD + self.enlarged(place_BLD).astype(self.dtype)
 
     @property
     def _is_mixed(self) -> bool:

@@ -17,6 +17,7 @@ AUTO = {
     "decoder": transformers.AutoModelForCausalLM,
     "encoder": transformers.AutoModelForMaskedLM,
 }
+KINDS = {"t5": "encoder_decoder", "bert": "encoder", "modernbert": "encoder"}
 T5 = {
     "vocab_size": 60,
     "d_model": 24,
@@ -43,22 +44,53 @@ CONFIGURATIONS = {
     "T5 1.1, Flan-T5, T5-LM": transformers.T5Config(**T5, **GATED),
     "Llama": transformers.LlamaConfig(**LLAMA),
     "Llama, tied": transformers.LlamaConfig(**LLAMA, tie_word_embeddings=True),
+    "GPT-2": transformers.GPT2Config(
+        vocab_size=60,
+        n_embd=24,
+        n_inner=40,
+        n_layer=2,
+        n_head=3,
+        n_positions=70,
+        bos_token_id=1,
+        eos_token_id=1,
+    ),
+    "BERT": transformers.BertConfig(
+        vocab_size=60,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        max_position_embeddings=70,
+    ),
+    "ModernBERT": transformers.ModernBertConfig(
+        vocab_size=60,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=5,
+        num_attention_heads=3,
+        local_attention=10,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        cls_token_id=1,
+        sep_token_id=2,
+    ),
 }
 APART = {"T5 1.1, Flan-T5, T5-LM"}  # whose head is its own, though their library ties it at first
 
 
 def drawn(name: str) -> torch.nn.Module:
     """A model of transformers whose every weight is drawn, and large enough to matter."""
-    model = (
-        transformers.AutoModelForSeq2SeqLM if "T5" in name else transformers.AutoModelForCausalLM
-    )
-    model = model.from_config(CONFIGURATIONS[name]).eval()
+    config = CONFIGURATIONS[name]
+    model = AUTO[KINDS.get(config.model_type, "decoder")].from_config(config).eval()
     if name in APART:
         model.lm_head.weight = torch.nn.Parameter(torch.empty(60, 24))
     random = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        for one in model.parameters():
-            one.normal_(0, 0.3 if one.ndim > 1 else 0.5, generator=random)
+        for path, one in model.named_parameters():
+            is_bias = path.endswith("bias") and one.ndim == 1
+            is_scale = one.ndim == 1 and not is_bias
+            one.normal_(float(is_scale), 0.1 if is_bias else 0.2, generator=random)
     return model
 
 

@@ -5,23 +5,40 @@ import jax
 import pytest
 
 from archlab import mesh
-from archlab.architecture import ACTIVATIONS, POSITIONS, VISIBILITY, Architecture
+from archlab.architecture import Architecture
 from archlab.bridge import families
+from archlab.bridge.bert import BERT
 from archlab.bridge.configuration import Configuration
+from archlab.bridge.gpt2 import GPT2
+from archlab.bridge.llama import LLAMA
+from archlab.bridge.modernbert import MODERNBERT
+from archlab.bridge.t5 import T5
 from tests.bridge import models
 
+BOTH = {"tied": (True, False), "scaled": (True, False)}
+LEARNED = {"position": ("learned",), "norm": ("layer",), "bias": (True,), "epsilon": (1e-5,)}
+WINDOWS = {"window": (4,), "global_every": (0, 2), "global_first": (0,)}
+WORDS = {  # what a model of each family may be
+    T5: {"position": ("relative",), "activation": ("relu", "geglu", "swiglu")},
+    LLAMA: {"activation": ("swiglu", "geglu_exact"), "rotary_base": (10_000.0, 5e5)},
+    GPT2: LEARNED | {"activation": ("gelu_tanh", "gelu")},
+    BERT: LEARNED | {"activation": ("gelu",), "head": ("transformed",), "norm_place": ("post",)},
+    MODERNBERT: WINDOWS
+    | {"activation": ("geglu_exact", "swiglu"), "norm": ("layer",), "embedding_norm": (True,)}
+    | {"head": ("transformed",), "local_rotary_base": (5e3,), "rotary_base": (2e4,)},
+}
 ALL = [
-    Architecture(*words)
-    for words in itertools.product(VISIBILITY, POSITIONS, ACTIVATIONS, (True, False))
+    (family, Architecture(family.words["name"][0], **dict(zip(all_, chosen, strict=True))))
+    for family, words in WORDS.items()
+    for all_ in [words | BOTH]
+    for chosen in itertools.product(*all_.values())
 ]
-
-
-def bridged(architecture: Architecture) -> bool:
-    return any(not one.lacks(architecture) for one in families.FAMILIES)
-
-
-BRIDGED = [one for one in ALL if bridged(one)]
-NAMES = [f"{one.name}-{one.activation}-{one.tied}" for one in BRIDGED]
+BRIDGED = [one for one in ALL if not (one[0] is T5 and one[1].tied and not one[1].scaled)]
+NAMES = [
+    f"{family.name}-{one.activation}-{one.tied}-{one.scaled}-{one.global_every}"
+    for family, one in BRIDGED
+]
+SIZE = dataclasses.replace(models.SIZE, layers=4, kv=8, positions=33)
 
 
 def test_names_are_all_different():
@@ -29,27 +46,42 @@ def test_names_are_all_different():
     assert len({*names}) == len(names)
 
 
-@pytest.mark.parametrize("architecture", BRIDGED, ids=NAMES)
-def test_a_table_has_every_weight_of_the_model_once(architecture):
+@pytest.mark.parametrize("family, architecture", BRIDGED, ids=NAMES)
+def test_a_table_has_every_weight_of_the_model_once(family, architecture):
     """The model itself says which there are, and of what shape."""
-    leaves = jax.tree_util.tree_flatten_with_path(models.shapes(architecture))[0]
+    assert families.of(architecture) is family
+    leaves = jax.tree_util.tree_flatten_with_path(models.shapes(architecture, SIZE))[0]
     wanted = {mesh.path(keys): leaf.shape for keys, leaf in leaves}
-    table = families.of(architecture).table(models.SIZE, architecture)
-    found = [(one.here, one.shape(models.SIZE)) for one in table.pairs]
+    table = family.table(SIZE, architecture)
+    found = [(one.here, one.shape(SIZE)) for one in table.pairs]
     assert len(found) == len(wanted) and dict(found) == wanted
 
 
-@pytest.mark.parametrize("architecture", BRIDGED, ids=NAMES)
-def test_a_configuration_says_all_there_is_to_say(architecture):
-    family = families.of(architecture)
-    said = {"model_type": family.name, **family.fields(models.SIZE, architecture)}
-    config = Configuration(said)
+@pytest.mark.parametrize("family, architecture", BRIDGED, ids=NAMES)
+def test_a_configuration_says_all_there_is_to_say(family, architecture):
+    """But for `scaled`, which weights make up for."""
+    config = Configuration({"model_type": family.name, **family.fields(SIZE, architecture)})
     assert families.named(config) is family
     size, found = family.settings(config)
-    is_sorted = architecture.position == "relative"
-    buckets = models.SIZE.buckets if is_sorted else size.buckets  # which nobody else has
-    assert size == dataclasses.replace(models.SIZE, buckets=buckets)
-    assert found == architecture
+    is_sorted, is_placed = architecture.position == "relative", architecture.position == "learned"
+    # What a model does not use, nobody says.
+    wanted = dataclasses.replace(
+        SIZE,
+        buckets=SIZE.buckets if is_sorted else size.buckets,
+        positions=SIZE.positions if is_placed else 0,
+    )
+    assert size == wanted
+    is_scaled = family is T5 and architecture.tied
+    assert found == dataclasses.replace(architecture, scaled=is_scaled)
+
+
+@pytest.mark.parametrize("family", [GPT2, BERT, MODERNBERT], ids=lambda family: family.name)
+def test_heads_of_other_widths_are_refused_where_the_family_has_none(family):
+    architecture = next(one for own, one in BRIDGED if own is family)
+    with pytest.raises(ValueError, match=r"3 × Size.kv=10 is not Size.embed=24"):
+        family.fields(models.SIZE, architecture)
+    with pytest.raises(ValueError, match="Size.kv_heads=1"):
+        family.fields(dataclasses.replace(SIZE, kv_heads=1), architecture)
 
 
 def test_what_transformers_has_no_class_for_is_refused_with_the_reason():
@@ -64,5 +96,7 @@ def test_what_transformers_has_no_class_for_is_refused_with_the_reason():
 
 
 def test_a_model_type_that_is_not_known_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match="model_type='mamba'; archlab has 't5', 'llama'"):
+    with pytest.raises(
+        ValueError, match="model_type='mamba'; archlab has 't5', 'llama', 'gpt2', 'b"
+    ):
         families.named(Configuration({"model_type": "mamba"}))

@@ -1,7 +1,11 @@
 import dataclasses
 
 from archlab.architecture import Architecture
-from archlab.bridge.family import Family
+from archlab.bridge.family import ANY, Family
+
+
+def test_what_may_be_anything_is_no_reason():
+    assert family(name=("encoder",), epsilon=ANY).lacks(Architecture("encoder", epsilon=0.1)) == []
 
 
 def family(**words) -> Family:

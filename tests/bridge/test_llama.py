@@ -27,6 +27,13 @@ def test_a_published_configuration_is_read():
     assert (architecture.activation, architecture.tied) == ("swiglu", False)
 
 
+def test_bases_and_epsilons_are_read_where_they_stand():
+    newer = {"rope_type": "default", "rope_theta": 5e5}
+    for said in ({"rope_theta": 5e5}, {"rope_theta": 1.0, "rope_parameters": newer}):
+        _, architecture = LLAMA.settings(Configuration(TINY | said | {"rms_norm_eps": 1e-5}))
+        assert (architecture.rotary_base, architecture.epsilon) == (5e5, 1e-5)
+
+
 def test_it_has_as_many_parameters_as_published():
     """Zhang et al. 2024, and as Hugging Face counts those of its file."""
     assert LLAMA.table(*LLAMA.settings(Configuration(TINY))).parameters == 1_100_048_384
@@ -37,17 +44,17 @@ def test_it_has_as_many_parameters_as_published():
     [
         ("attention_bias", True),
         ("mlp_bias", True),
-        ("rms_norm_eps", 1e-3),
-        ("rope_theta", 500000.0),
+        ("rms_norm_eps", 0.0),
+        ("rope_theta", "far"),
         ("rope_scaling", {"type": "linear", "factor": 2.0}),
         ("rope_scaling", {"rope_type": "llama3", "factor": 8.0}),
-        ("rope_parameters", {"rope_type": "default", "rope_theta": 500000.0}),
+        ("rope_parameters", {"rope_type": "yarn", "rope_theta": 10000.0}),
         ("hidden_act", "relu"),
         ("hidden_size", None),
     ],
 )
 def test_what_archlab_has_not_is_refused_by_name(field, value):
-    with pytest.raises(ValueError, match=field):
+    with pytest.raises(ValueError, match="epsilon" if field == "rms_norm_eps" else field):
         LLAMA.settings(Configuration(TINY | {field: value}))
 
 

@@ -52,8 +52,9 @@ def test_halves_are_widened_exactly(tmp_path, dtype):
 
 def test_what_is_no_float_is_refused(tmp_path):
     safetensors.numpy.save_file({"q": np.ones(3, np.int8)}, tmp_path / "model.safetensors")
+    found = Shards(tmp_path)  # what a model has no use for may be anything
     with pytest.raises(ValueError, match=r"q is I8, and weights are F32, BF16, F16; quantized"):
-        Shards(tmp_path)
+        found.read("q")
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pkl", "model.ckpt"])

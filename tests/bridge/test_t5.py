@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from archlab.architecture import Architecture
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.t5 import T5
 from archlab.size import Size
@@ -41,6 +42,12 @@ def test_published_configurations_are_read():
     assert (architecture.activation, architecture.tied) == ("relu", True)
 
 
+def test_stacks_may_differ_in_depth():
+    size, architecture = T5.settings(Configuration(SMALL | {"num_decoder_layers": 3}))
+    assert (size.depth("encoder"), size.depth("decoder")) == (8, 3)
+    assert T5.fields(size, architecture)["num_layers"] == 8
+
+
 def test_published_models_have_as_many_parameters_as_published():
     """As Hugging Face counts those of their files."""
     for said, count in ((SMALL, 76_961_152), (FIRST, 60_506_624)):
@@ -57,9 +64,9 @@ def test_one_word_said_whether_logits_are_scaled_and_now_another_does():
 @pytest.mark.parametrize(
     "field, value",
     [
-        ("num_decoder_layers", 7),
+        ("num_decoder_layers", 0),
         ("relative_attention_max_distance", 64),
-        ("layer_norm_epsilon", 1e-5),
+        ("layer_norm_epsilon", "1e-5"),
         ("feed_forward_proj", "gated-tanh"),
         ("relative_attention_num_buckets", 7),
         ("d_kv", "64"),
@@ -76,6 +83,14 @@ def test_keys_that_heads_share_are_refused():
         ValueError, match="a key head for each of 6 query heads, and Size.kv_heads=2"
     ):
         T5.fields(dataclasses.replace(size, kv_heads=2), architecture)
+
+
+def test_logits_off_a_table_that_is_not_scaled_are_refused():
+    size, _ = T5.settings(Configuration(SMALL))
+    with pytest.raises(
+        ValueError, match="as Architecture.scaled=True does, and this one has False"
+    ):
+        T5.fields(size, Architecture("encoder_decoder", "relative", scaled=False))
 
 
 def test_the_bias_that_old_files_hold_is_left():

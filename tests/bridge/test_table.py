@@ -35,9 +35,39 @@ def test_one_array_may_hold_several_weights():
 
 
 def test_layers_are_stacked_outermost():
-    assert QUERY.names == ["layer.0.q", "layer.1.q"] and QUERY.shape(SIZE) == (2, 5, 6, 4)
+    assert QUERY.sources == [("layer.0.q", 0), ("layer.1.q", 1)]
+    assert QUERY.shape(SIZE) == (2, 5, 6, 4)
     alone = Pair("table_VD", "embed", "V D")
-    assert alone.names == ["embed"] and alone.shape(SIZE) == (11, 5)
+    assert alone.sources == [("embed", 0)] and alone.shape(SIZE) == (11, 5)
+
+
+def test_of_two_letters_that_are_alike_the_second_is_small():
+    array = drawn(5, 5)
+    pair = Pair("transform_DD", "dense", "d D")
+    np.testing.assert_array_equal(pair.taken(array, SIZE), array.T)
+    np.testing.assert_array_equal(pair.given(array.T, SIZE), array)
+
+
+def test_layers_that_store_no_weight_have_ones():
+    table = Table(SIZE, (Pair("scale_D", "layer.{}.norm", "D", layers=3, first=1),))
+    stored = {f"layer.{number}.norm": drawn(5) + number for number in (1, 2)}
+    assert table.check({name: one.shape for name, one in stored.items()}) == []
+    scale_ND = table.weights(stored, stored.__getitem__)["scale_D"]
+    np.testing.assert_array_equal(scale_ND, [np.ones(5), *stored.values()])
+    back = table.arrays({"scale_D": scale_ND})
+    for name, array in stored.items():
+        np.testing.assert_array_equal(back(name), array)
+
+
+def test_what_is_added_to_every_row_is_zero_when_it_is_written():
+    table = Table(SIZE, (Pair("table_VD", "place", "V D", plus="kind"),))
+    stored = {"place": drawn(11, 5), "kind": drawn(2, 5)}
+    assert table.shapes == {"place": (11, 5), "kind": (2, 5)}
+    weights = table.weights(stored, stored.__getitem__)
+    np.testing.assert_array_equal(weights["table_VD"], stored["place"] + stored["kind"][0])
+    back = table.arrays(weights)
+    np.testing.assert_array_equal(back("kind"), np.zeros((2, 5)))
+    np.testing.assert_array_equal(back("place"), weights["table_VD"])
 
 
 @given(st.lists(FLOATS, min_size=1, max_size=30), st.sampled_from([24**0.5, 24**-0.5, 10**0.5, 8]))

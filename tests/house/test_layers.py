@@ -24,14 +24,14 @@ LAYERS = """
    kernels/dense kernels/grid model/visibility report/lines data/bins data/options data/order
    data/packing data/prefetch data/shards data/sources data/tokenizers bridge/configuration
    bridge/shards
-2  ledger shares statements things commands/vocabularies kernels/pallas report/history
-   train/bits train/optimizer data/code data/corpora data/plan data/store data/vocabulary
-   bridge/table
+2  ledger shares statements things commands/vocabularies kernels/pallas report/history train/bits
+   train/optimizer data/code data/corpora data/plan data/store data/vocabulary bridge/table
 3  compiled model/attention show/row show/statistics report/figures data/features
    data/objectives/masks data/objectives/objective data/writer bridge/family bridge/model
    bridge/words
 4  model/layers report/page data/objectives/denoising data/objectives/infilling
-   data/objectives/language data/objectives/masking data/readers bridge/llama bridge/t5
+   data/objectives/language data/objectives/masking data/readers bridge/bert bridge/gpt2
+   bridge/llama bridge/modernbert bridge/t5
 5  model/mlp model/norm data/objectives/table bridge/families
 6  model/embedding model/heads data/recipes data/tasks bridge/huggingface
 7  cache model/stack data/documents data/roads data/streamed

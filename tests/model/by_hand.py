@@ -106,7 +106,7 @@ class Row:
 
     def stack(self, name: str, table: str, stream: Stream, sees: str, memory, edges):
         own, weights = self.own, self.weights[name]
-        root = np.sqrt(self.size.embed)
+        root = np.sqrt(self.size.embed) if own.scaled else 1.0
         places = stream.position_BL[self.row]
         x = self.weights[table]["table_VD"][stream.tokens_BL[self.row]] * root
         if own.position == "learned":

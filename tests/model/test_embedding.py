@@ -28,6 +28,14 @@ def test_what_is_read_off_the_table_has_deviation_one_and_so_have_the_logits():
     np.testing.assert_allclose(logits.std(), 1.0, rtol=0.15)
 
 
+def test_what_is_not_scaled_is_read_as_it_is():
+    module = Embedding(**parts(scaled=False))
+    tokens = jnp.asarray([[3, 0, 39]])
+    weights = module.init(jax.random.key(0), tokens, method=module.read)
+    read = module.apply(weights, tokens, method=module.read)
+    np.testing.assert_array_equal(read[0], weights["params"]["table_VD"][tokens[0]])
+
+
 def test_a_row_that_is_looked_up_often_has_all_of_its_gradient():
     """In bfloat16, 256 + 1 is 256: a sum of ones taken in it would stop there."""
     module = Embedding(**parts(), dtype=jnp.bfloat16)

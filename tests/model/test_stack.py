@@ -39,7 +39,13 @@ FAMILIES = {
         head="transformed",
     ),
     "gpt2": Architecture(
-        "causal_decoder", "learned", "gelu_tanh", norm="layer", epsilon=1e-5, bias=True
+        "causal_decoder",
+        "learned",
+        "gelu_tanh",
+        scaled=False,
+        norm="layer",
+        epsilon=1e-5,
+        bias=True,
     ),
     "gemma2": Architecture(
         "causal_decoder",
@@ -60,7 +66,9 @@ FAMILIES = {
         global_every=2,
         local_rotary_base=3.0,
     ),
-    "mistral": Architecture("causal_decoder", window=2, tied=False, rotary_base=100.0),
+    "mistral": Architecture(
+        "causal_decoder", window=2, tied=False, scaled=False, rotary_base=100.0
+    ),
     "t5, one table for each stack": Architecture(
         "encoder_decoder", "relative", "relu", tied=False, shared=False, window=1
     ),
