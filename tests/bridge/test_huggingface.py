@@ -99,11 +99,11 @@ def test_a_hundred_prompts_are_continued_as_they_continue_them(name, measured, t
     wanted = theirs.generate(
         given, attention_mask=mask, max_new_tokens=TOKENS, do_sample=False, pad_token_id=0
     )
-    skipped = given_BL.shape[1] if model.architecture.kind == "decoder" else 1
+    wanted = wanted[:, given_BL.shape[1] if model.architecture.kind == "decoder" else 1 :]
+    assert len({*map(tuple, wanted.tolist())}) > PROMPTS / 5  # or they would be easily the same
     end, ours = model.vocabulary.end, Transformer(model.size, model.architecture)
-    assert len({*map(tuple, wanted.tolist())}) > PROMPTS / 2
     equal = 0
-    for prompt, line in zip(prompts_BL.tolist(), wanted[:, skipped:].tolist(), strict=True):
+    for prompt, line in zip(prompts_BL.tolist(), wanted.tolist(), strict=True):
         line = line[: line.index(end)] if end in line else line
         found = generate.generate(
             ours, model.weights, prompt, TOKENS, end, model.size.vocab, start=start
