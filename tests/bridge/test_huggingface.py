@@ -3,7 +3,7 @@
 What is measured on the way is what `make parity` makes its page of.
 """
 
-import dataclasses
+import json
 import os
 
 import jax.numpy as jnp
@@ -12,8 +12,7 @@ import pytest
 import torch
 import transformers
 
-from archlab.architecture import Architecture
-from archlab.bridge import families, huggingface
+from archlab.bridge import families, huggingface, words
 from archlab.data.vocabulary import Vocabulary
 from archlab.evaluation import generate
 from archlab.model import position
@@ -147,12 +146,24 @@ def test_distances_fall_into_their_buckets(buckets, ahead):
     np.testing.assert_array_equal(found, wanted.numpy())
 
 
-TEXT = "the cat sees a dog: <1>"
-
-
-def test_bytes_are_those_of_their_tokenizer(tmp_path):
-    architecture = Architecture("encoder_decoder", "relative", "geglu", False)
-    size = dataclasses.replace(models.SIZE, vocab=384)
-    huggingface.write(models.of(architecture, size, Vocabulary()), tmp_path)
+@pytest.mark.parametrize(
+    "path, settings, kind",
+    [
+        ("", {}, "t5"),
+        ("mine.model", {"seqio_ids": 100}, "t5"),
+        ("mine.json", {"start": 0}, "llama"),
+        ("gpt/encoder.json", {}, "gpt2"),
+        ("vocab.txt", {}, "bert"),
+    ],
+)
+def test_their_tokenizers_read_what_is_beside_the_weights(home, tmp_path, path, settings, kind):
+    vocabulary = Vocabulary(str(home / path) if path else "", **settings)
+    words.write(vocabulary, tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    assert theirs(TEXT).input_ids == [*Vocabulary().encode(TEXT), Vocabulary().end]
+    text = "the cat sees a dog under the tree"
+    assert theirs(text, add_special_tokens=False).input_ids == vocabulary.encode(text)
+    if kind == "t5":
+        assert (theirs.pad_token_id, theirs.eos_token_id) == (vocabulary.pad, vocabulary.end)
+    if settings.get("seqio_ids"):
+        assert theirs.convert_tokens_to_ids("<extra_id_0>") == vocabulary.sentinel(0)

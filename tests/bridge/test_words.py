@@ -1,35 +1,15 @@
 import json
+from pathlib import Path
 
 import pytest
-import tokenizers
 
 from archlab.bridge import words
 from archlab.bridge.configuration import Configuration
-from archlab.data import pieces
 from archlab.data.vocabulary import Vocabulary
-from tests import corpus
 
+# Beside the checkout, if they were put there; nothing needs them.
+PUBLISHED = sorted(Path(__file__).parents[3].glob("*/data/tokenizers/*"))
 TEXT = "the cat sees a dog under the tree"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A file of every kind that a vocabulary can be read from."""
-    home = tmp_path_factory.mktemp("words")
-    texts = [path.read_text() for path in corpus.written(home / "texts").iterdir()]
-    pieces.train(texts, home / "mine.model", 290, "bpe")
-    made = tokenizers.ByteLevelBPETokenizer()
-    made.train_from_iterator(texts, 300, special_tokens=["<s>", "</s>", "<pad>"])
-    made.save(str(home / "mine.json"))
-    (home / "gpt").mkdir()
-    made.save_model(str(home / "gpt"))
-    (home / "gpt" / "vocab.json").rename(home / "gpt" / "encoder.json")
-    (home / "gpt" / "merges.txt").rename(home / "gpt" / "vocab.bpe")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = [chr(97 + n) for n in range(26)]
-    lines = [*special, *corpus.WORDS, *letters, *(f"##{letter}" for letter in letters)]
-    (home / "vocab.txt").write_text("\n".join(lines) + "\n")
-    return home
 
 
 KINDS = {
@@ -70,6 +50,28 @@ def test_a_file_that_was_changed_is_told(home, tmp_path):
         file.write("more\n")
     with pytest.raises(ValueError, match="it is not what the text was encoded with"):
         words.read(tmp_path)
+
+
+def test_published_vocabularies_have_their_published_ids(tmp_path):
+    """Those of T5, GPT-2 and BERT, where they lie beside the checkout."""
+    files = {"t5": ["spiece.model"], "gpt2": ["encoder.json", "vocab.bpe"]}
+    files["bert-base-uncased"] = ["vocab.txt"]
+    wanted = {
+        "t5": ("The house is wonderful.", [37, 629, 19, 1627, 5]),
+        "gpt2": ("Hello world", [15496, 995]),
+        "bert-base-uncased": ("hello world", [7592, 2088]),
+    }
+    for folder in PUBLISHED:
+        here = tmp_path / folder.name
+        here.mkdir()
+        for name in files[folder.name]:
+            now = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}.get(name, name)
+            (here / now).write_bytes((folder / name).read_bytes())
+        found = words.found(here, config(eos_token_id=1))
+        text, ids = wanted[folder.name]
+        assert found.encode(text) == ids
+        if folder.name == "t5":
+            assert found.sentinel(0) == 32_099 and found.size == 32_128
 
 
 def config(**fields) -> Configuration:
