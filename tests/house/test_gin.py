@@ -85,8 +85,9 @@ def test_a_word_is_short_and_has_no_path_seed_or_result(path):
 def test_every_word_is_used():
     used = {name for path in SENTENCES for name in INCLUDE.findall(path.read_text())}
     words = {str(path.relative_to(HOME)) for path in WORDS}
-    pods = {name for name in words if name.startswith("gin/mesh/")}  # whoever has one says which
-    assert used <= words and words - used <= pods
+    # Pods, and models that others published, are for whoever has one.
+    free = {name for name in words if name.split("/")[1] in ("mesh", "architecture", "size")}
+    assert used <= words and words - used <= free
 
 
 def test_words_of_different_folders_bind_different_keys():
@@ -98,10 +99,12 @@ def test_words_of_different_folders_bind_different_keys():
 
 
 def test_every_choice_of_words_composes(tmp_path):
-    path, meshes = tmp_path / "mine.gin", itertools.cycle(FOLDERS["mesh"])
-    others = [paths for name, paths in FOLDERS.items() if name != "mesh"]
-    for rest, mesh in zip(itertools.product(*others), meshes, strict=False):
-        choice = [*rest, mesh]
+    path = tmp_path / "mine.gin"
+    many = ("mesh", "size")  # each is met by some of the others, and not by all
+    others = [paths for name, paths in FOLDERS.items() if name not in many]
+    meshes, sizes = (itertools.cycle(FOLDERS[name]) for name in many)
+    for rest, mesh, size in zip(itertools.product(*others), meshes, sizes, strict=False):
+        choice = [*rest, mesh, size]
         text = "".join(f"include '{word.relative_to(HOME)}'\n" for word in choice)
         scope = next(
             (key.split("/")[0] + "/" for word in choice for key in keys(word) if "/" in key), ""
@@ -109,7 +112,42 @@ def test_every_choice_of_words_composes(tmp_path):
         text += f"Run.stages = [@{scope}Stage()]\n"
         text += f"{scope}Stage.mixture = 'python_stdlib_prefix_lm'\n{scope}Stage.tokens = '1B'\n"
         path.write_text(text)
-        assert config.read(path).run.size.layers >= 1
+        # An experiment whose positions are learnt says how many there are.
+        assert config.read(path, ["Size.positions=1024"]).run.size.layers >= 1
+
+
+PUBLISHED = [
+    # As Hugging Face counts those of their files: google/t5-v1_1-…, openai-community/gpt2-xl,
+    # meta-llama/Llama-3.2-1B and Meta-Llama-3-8B.
+    ("t5_small", "t5_v1_1", {}, 76_961_152),
+    ("t5_base", "t5_v1_1", {}, 247_577_856),
+    ("t5_large", "t5_v1_1", {}, 783_150_080),
+    ("t5_xl", "t5_v1_1", {}, 2_849_757_184),
+    ("t5_xxl", "t5_v1_1", {}, 11_135_332_352),
+    ("gpt2_xl", "gpt2", {}, 1_557_611_200),
+    ("llama_1b", "llama", {"tied": True}, 1_235_814_400),
+    ("llama_8b", "llama", {}, 8_030_261_248),
+    # BertForMaskedLM, less the vectors of its two kinds of texts, of which archlab has one.
+    ("bert_base", "bert", {}, 109_514_298 - 2 * 768),
+    ("bert_large", "bert", {}, 335_174_458 - 2 * 1024),
+    # Of these only what their papers round to: 8.63 billion in table 1, 20 billion in the title.
+    ("palm_8b", "causal_decoder", {}, 8.63e9),
+    ("ul2_20b", "t5_v1_1", {"activation": "swiglu"}, 20e9),
+]
+
+
+@pytest.mark.parametrize("size, architecture, words, count", PUBLISHED)
+def test_published_sizes_have_the_published_parameters(size, architecture, words, count, tmp_path):
+    path = tmp_path / "mine.gin"
+    named = (f"architecture/{architecture}", f"size/{size}", "mesh/all", "stage/tiny")
+    text = "".join(f"include 'gin/{name}.gin'\n" for name in named)
+    path.write_text(text + "Run.stages = [@Stage()]\nStage.mixture = 'x'\nStage.tokens = '1B'\n")
+    run = config.read(path, [f"Architecture.{name}={word!r}" for name, word in words.items()]).run
+    found = sum(parameters(run.size, run.architecture).values())
+    if isinstance(count, int):
+        assert found == count
+    else:
+        assert float(f"{found:.2g}" if count == 20e9 else f"{found:.3g}") == count
 
 
 def test_t5_xxl_has_the_published_parameters_and_exact_budgets():
