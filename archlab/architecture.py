@@ -69,6 +69,9 @@ class Architecture:
       qk_norm: whether queries and keys are divided by their root mean square over a head's width.
       attention_cap: an attention logit x becomes cap × tanh(x / cap); 0 leaves it.
       logit_cap: a logit of the vocabulary likewise.
+      output_scale: what the vectors that logits are made of are multiplied by, above 0: with 1 the
+        first logits have a deviation of about 1, as T5's have, and the first loss is about half a
+        nat above that of knowing nothing.
       shared: whether an encoder-decoder has one embedding table for both stacks.
       head: "plain", or "transformed": a product, the activation and a norm before the logits, and
         a bias for each token.
@@ -104,6 +107,7 @@ class Architecture:
     qk_norm: bool = False
     attention_cap: float = 0.0
     logit_cap: float = 0.0
+    output_scale: float = 1.0
     shared: bool = True
     head: str = "plain"
 
@@ -115,8 +119,9 @@ class Architecture:
         for field in (*_COUNTS, *_BOUNDS):
             if not 0 <= getattr(self, field) < math.inf:
                 self._refuse(field, "it is a number, 0 or more")
-        if not 0 < self.epsilon < math.inf:
-            self._refuse("epsilon", "it is a number above 0")
+        for field in ("epsilon", "output_scale"):
+            if not 0 < getattr(self, field) < math.inf:
+                self._refuse(field, "it is a number above 0")
         if not 1 < self.rotary_base < math.inf:
             self._refuse("rotary_base", "it is a number above 1")
         if 0 < self.local_rotary_base <= 1:

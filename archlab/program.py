@@ -79,6 +79,7 @@ class Program:
                 self.batch,
                 self.stage.accumulate,
                 self.run.z_loss,
+                (self.run.seed, self.number),
             )
 
     @functools.cached_property

@@ -81,6 +81,18 @@ class Run:
                 "has one stack; Size.layers is its depth",
                 "Size.encoder_layers",
             )
+        if self.size.base_embed and not self.architecture.scaled:
+            raise Refusal(
+                f"Size.base_embed={self.size.base_embed} counts on tables that are read times the "
+                "root of the width; Architecture.scaled=True reads them so",
+                "Architecture.scaled",
+            )
+        if self.size.base_embed and self.optimizer.name != "adamw":
+            raise Refusal(
+                f"Size.base_embed={self.size.base_embed} scales the steps of adamw; those of "
+                f"{self.optimizer.name} follow the weights' own size",
+                "Size.base_embed",
+            )
         if not self.stages:
             raise Refusal("Run.stages is empty; a run has at least one stage", "Run.stages")
         if not isinstance(self.stages, str):
@@ -171,6 +183,7 @@ class Run:
             architecture=self.architecture_in(stage),
             dtype=PRECISIONS[self.precision],
             attend=Attend(self.attention),
+            dropout=stage.dropout,
             remat=self.remat,
             unroll=self.unroll,
         )

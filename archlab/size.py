@@ -7,7 +7,7 @@ from archlab.refusal import Refusal
 # Half of the buckets behind a position hold one distance each, and the last begins at a distance of
 # about 128 (`model/position.py`): there are no more to sort.
 MOST_BUCKETS = 252
-OPTIONAL = ("encoder_layers", "positions")
+OPTIONAL = ("encoder_layers", "positions", "base_embed", "base_kv")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +28,14 @@ class Size:
         decoder; 0 means that it is.
       positions: rows of the table of positions, used where the position is "learned": the longest
         text that a stack can read.
+      base_embed: the `embed` of a smaller model whose learning rate is to suit
+        this one too (muP), as docs/ingredients.md explains; 0 scales nothing.
+      base_kv: the `kv` of that model, where it is another; 0 means that it is not.
 
     Raises:
       ValueError: a number that cannot be, with the number that could.
+
+    Source: Yang et al. 2021 (Tensor Programs V), tables 3 and 8, for muP.
     """
 
     layers: int
@@ -43,6 +48,8 @@ class Size:
     buckets: int = 32
     encoder_layers: int = 0
     positions: int = 0
+    base_embed: int = 0
+    base_kv: int = 0
 
     def __post_init__(self):
         if not self.kv_heads:
@@ -70,6 +77,12 @@ class Size:
                 f"Size.buckets={self.buckets}; T5's distances have room for {MOST_BUCKETS}",
                 "Size.buckets",
             )
+        if self.base_kv and not self.base_embed:
+            raise Refusal(
+                f"Size.base_kv={self.base_kv} is that of a smaller model, and Size.base_embed does "
+                "not say how wide that is",
+                "Size.base_kv",
+            )
         if self.kv % 2:
             raise Refusal(
                 f"Size.kv={self.kv} is odd; rotary positions turn pairs of numbers: {self.kv + 1}",
@@ -86,3 +99,13 @@ class Size:
           How many layers it has.
         """
         return self.encoder_layers or self.layers if stack == "encoder" else self.layers
+
+    @property
+    def ratio(self) -> float:
+        """Width of the model that the learning rate suits, as a share of this one's."""
+        return self.base_embed / self.embed if self.base_embed else 1.0
+
+    @property
+    def kv_ratio(self) -> float:
+        """Width of that model's heads, as a share of this one's."""
+        return self.base_kv / self.kv if self.base_kv else 1.0

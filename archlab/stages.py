@@ -110,10 +110,16 @@ class Stage:
       documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
         with documents that are not cut unless they are longer than a row.
       moments: "keep" carries the optimizer's state over from the stage before, "reset" begins anew.
+      dropout: share of the values that is hidden while they are learnt from, 0 to 1: of the
+        embedded text, of what each sublayer adds, of its hidden layer, of a stack's output;
+        attention weights are left as they are.
       name: what records call it; the mixture's name unless given.
 
     Raises:
       ValueError: no budget or two, or a number that cannot be.
+
+    Source: Raffel et al. 2020, section 3.1.2, for where values are dropped, attention apart; T5 1.1
+      drops none in pretraining and a tenth in finetuning, so it is a stage's and not a model's.
     """
 
     mixture: str
@@ -128,6 +134,7 @@ class Stage:
     unit: str = "rows"
     documents: str = "joined"
     moments: str = "keep"
+    dropout: float = 0.0
     name: str = ""
 
     def __post_init__(self):
@@ -147,6 +154,11 @@ class Stage:
                 f"stage {self.mixture}: inputs={self.inputs}, targets={self.targets}; "
                 "a row learns at least 1 token",
                 "Stage.inputs" if self.inputs < 0 else "Stage.targets",
+            )
+        if not 0 <= self.dropout < 1:
+            raise Refusal(
+                f"stage {self.mixture}: dropout={self.dropout}; it is a share, 0 or more, below 1",
+                "Stage.dropout",
             )
         for name, words in WORDS.items():
             if getattr(self, name) not in words:

@@ -51,6 +51,7 @@ def test_an_unknown_word_is_refused_with_those_that_are_known(field):
         ("attention_cap", {"attention_cap": math.nan}, "nan; it is a number, 0 or more"),
         ("logit_cap", {"logit_cap": math.inf}, "inf; it is a number, 0 or more"),
         ("epsilon", {"epsilon": 0.0}, "0.0; it is a number above 0"),
+        ("output_scale", {"output_scale": 0.0}, "0.0; it is a number above 0"),
         ("rotary_base", {"rotary_base": 1.0}, "1.0; it is a number above 1"),
         ("local_rotary_base", {"local_rotary_base": 0.5, "window": 3}, "0.5; .* above 1, or 0"),
         ("rotary_base", {"rotary_base": 5e5, "position": "none"}, "'none' turns nothing"),

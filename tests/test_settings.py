@@ -9,6 +9,7 @@ from archlab.refusal import Refusal
 from archlab.settings import SWITCHABLE, Run, from_settings, resolved
 from archlab.size import Size
 from archlab.stages import Schedule, Stage
+from archlab.train.optimizer import Optimizer
 
 SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40)
 
@@ -86,6 +87,23 @@ def test_only_an_encoder_decoder_has_an_encoder_of_another_depth():
         ) as caught:
             Run(Architecture(name), size, (stage(),))
         assert caught.value.about == "Size.encoder_layers"
+
+
+def test_steps_are_scaled_by_width_where_the_optimizer_does_not_do_so_itself():
+    size = dataclasses.replace(SIZE, base_embed=8)
+    assert Run(Architecture("encoder"), size, (stage(),)).size.ratio == 0.5
+    with pytest.raises(Refusal, match="Size.base_embed=8 counts on .* Architecture.scaled=True"):
+        Run(Architecture("encoder", scaled=False), size, (stage(),))
+    with pytest.raises(
+        Refusal, match="Size.base_embed=8 .* adafactor follow the weights"
+    ) as caught:
+        Run(Architecture("encoder"), size, (stage(),), Optimizer("adafactor"))
+    assert caught.value.about == "Size.base_embed"
+
+
+def test_dropout_is_the_stage_s():
+    one = run(stages=(stage(dropout=0.1), stage()))
+    assert [one.model(each).dropout for each in one.stages] == [0.1, 0.0]
 
 
 def test_flops_of_the_head_are_of_the_positions_that_carry_loss():

@@ -36,6 +36,7 @@ def test_an_encoder_is_as_deep_as_the_decoder_unless_said():
     "change, said",
     [
         ({"kv_heads": 3}, r"kv_heads=3 does not divide Size.heads=4; .* \[1, 2, 4\]"),
+        ({"base_kv": 6}, "Size.base_kv=6 .* Size.base_embed does not say"),
         ({"kv": 5}, "Size.kv=5 is odd; .*: 6"),
         ({"buckets": 30}, "Size.buckets=30; .* a multiple of 4: 32"),
         ({"buckets": 256}, "Size.buckets=256; .* room for 252"),
@@ -49,3 +50,9 @@ def test_what_does_not_fit_is_refused_with_what_would(change, said):
 def test_a_size_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Size(**GOOD).layers = 3
+
+
+def test_a_model_is_as_much_wider_than_its_base_as_it_says():
+    assert (Size(**GOOD).ratio, Size(**GOOD).kv_ratio) == (1, 1)
+    scaled = Size(**GOOD, base_embed=4, base_kv=3)
+    assert (scaled.ratio, scaled.kv_ratio) == (0.25, 0.5)

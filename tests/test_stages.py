@@ -54,6 +54,9 @@ def test_t5s_trillion_tokens():
         ({"steps": 3, "targets": 0}, "learns at least 1 token"),
         ({"steps": 3, "inputs": -1}, "learns at least 1 token"),
         ({"steps": 3, "moments": "lose"}, "moments='lose' is not one of keep, reset"),
+        ({"steps": 3, "dropout": 1.0}, "dropout=1.0; it is a share, 0 or more, below 1"),
+        ({"steps": 3, "dropout": -0.1}, "dropout=-0.1"),
+        ({"steps": 3, "dropout": math.nan}, "dropout=nan"),
         ({"tokens": "much"}, "budget='much'"),
     ],
 )

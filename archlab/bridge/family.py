@@ -73,6 +73,24 @@ def factors(size: Size, architecture: Architecture) -> tuple[float, float]:
     return 1 / root, root if architecture.tied else 1.0
 
 
+def plain(title: str, size: Size) -> None:
+    """Refuses sizes that no family has.
+
+    Args:
+      title: of the family.
+      size: of the model.
+
+    Raises:
+      ValueError: the model is scaled from a smaller one, by factors that are not in its weights.
+    """
+    if size.base_embed:
+        raise Refusal(
+            f"{title} has no factors by width, and those of Size.base_embed={size.base_embed} are "
+            "not in the weights",
+            "Size.base_embed",
+        )
+
+
 def whole(title: str, size: Size) -> None:
     """Refuses heads that a family of whole heads cannot have.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from archlab.bridge import families, shards, words
 from archlab.bridge.configuration import FILE, Configuration
-from archlab.bridge.family import Family
+from archlab.bridge.family import Family, plain
 from archlab.bridge.model import Model
 from archlab.bridge.shards import Shards
 from archlab.refusal import blame
@@ -69,6 +69,7 @@ def write(model: Model, folder: Path, most: int = shards.BYTES) -> str:
       ValueError: transformers has no class for it.
     """
     family = families.of(model.architecture)
+    plain(family.title, model.size)
     table = family.table(model.size, model.architecture)
     ids = _ids(model, family)
     said = {

@@ -183,6 +183,42 @@ def plan(
         print(f"price          {hours * price:,.0f}, at {price:g} an hour of a chip")
 
 
+@app.command()
+def inspect(
+    experiment: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
+    ],
+    rows: Annotated[int, typer.Option(min=1, help="Of random tokens, to pass through it.")] = 2,
+    overrides: Overrides = [],  # noqa: B006
+    modules: Modules = [],  # noqa: B006
+) -> None:
+    """Says how large activations and gradients are before training, by layer.
+
+    \b
+    archlab inspect quickstart
+    archlab inspect smoke_encoder --set Architecture.norm_place='"post"'
+    """
+    from archlab import config as experiments
+    from archlab import inspection, stages
+
+    read = experiments.read(experiment, overrides)
+    _register(read.run.stages, modules)
+    with read.placed():
+        run = read.run
+        if isinstance(run.stages, str):
+            run = dataclasses.replace(run, stages=stages.named(run.stages))
+        stage = run.stages[0]
+        model = run.model(stage)
+        found = inspection.inspect(model, rows, stage.inputs, stage.targets, run.seed)
+    print(
+        f"first loss     {found.loss:.4f} nats per token; of what knows nothing {found.chance:.4f}"
+    )
+    print(f"{'root mean square of':34}{'stream':>12}{'gradient':>12}")
+    for part in found.parts:
+        stream = "" if part.stream is None else f"{part.stream:.4g}"
+        print(f"{part.name:34}{stream:>12}{part.gradient:>12.3g}")
+
+
 def _bytes(number: int) -> str:
     """A number of bytes as people say it, in steps of 1,024."""
     size, unit = float(number), "B"

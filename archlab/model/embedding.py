@@ -34,7 +34,8 @@ class Embedding(Layer):
 class Head(Layer):
     """Vectors to logits, as far as that is not the embedding table's.
 
-    Source: Devlin et al. 2019 (BERT), the released code, for a head that transforms.
+    Source: Devlin et al. 2019 (BERT), the released code, for a head that transforms; Yang et al.
+      2021 (Tensor Programs V), table 8, for the scale by width.
     """
 
     def setup(self):
@@ -50,8 +51,12 @@ class Head(Layer):
 
     def transform(self, x_BLD: jax.Array) -> jax.Array:
         """Args: x_BLD: of the last stack. Returns: x_BLD, whose products are logits."""
-        if self.architecture.head == "plain":
-            return x_BLD
+        if self.architecture.head == "transformed":
+            x_BLD = self._transformed(x_BLD)
+        scale = self.architecture.output_scale * self.size.ratio**0.5
+        return x_BLD if scale == 1 else x_BLD * scale
+
+    def _transformed(self, x_BLD: jax.Array) -> jax.Array:
         x_BLD = jnp.einsum("BLC,CD->BLD", x_BLD, self.transform_DD)
         if self.architecture.bias:
             x_BLD += self.transform_bias_D

@@ -14,6 +14,10 @@ class Attention(Layer):
 
     Logits are divided by the root of the head's width for every architecture. T5 leaves that out
     and makes the first query weights smaller by as much: the function at the first step is equal.
+    Scaled from a smaller model (`Size.base_kv`), they are divided by the width, and multiplied by
+    the root of the smaller one's.
+
+    Source: Yang et al. 2021 (Tensor Programs V), definition 4.1, for the scaling by width.
     """
 
     @nn.compact
@@ -38,6 +42,8 @@ class Attention(Layer):
         """
         query_BLHK = jnp.einsum("BLD,DHK->BLHK", x_BLD, self.weight("query_DHK", fan_in="D"))
         query_BLHK = self._evened(self.biased(query_BLHK, "query_bias_HK"), "query_norm")
+        if self.size.kv_ratio != 1:
+            query_BLHK *= self.size.kv_ratio**0.5
         if sight.position_BL is not None:
             query_BLHK = position.rotate(query_BLHK, sight.position_BL, sight.turn_K)
         kept = self._asked(memory_BMD, sight, kept)

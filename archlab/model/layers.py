@@ -68,6 +68,8 @@ class Layer(nn.Module):
       dtype: of the computation; weights are float32.
       place: says, by its name, how an activation is split over the mesh.
       attend: reads over intervals, on the mesh.
+      dropout: share of an activation's values that is hidden while it is learnt from: where the
+        model is applied with randomness called "dropout", and nowhere else.
     """
 
     size: Size
@@ -75,6 +77,7 @@ class Layer(nn.Module):
     dtype: jnp.dtype = jnp.float32
     place: Place = anywhere
     attend: Attend = Attend()
+    dropout: float = 0.0
 
     @property
     def parts(self) -> dict:
@@ -85,6 +88,7 @@ class Layer(nn.Module):
             "dtype": self.dtype,
             "place": self.place,
             "attend": self.attend,
+            "dropout": self.dropout,
         }
 
     def stored(self, name: str, fan_in: str = "") -> jax.Array:
@@ -162,3 +166,19 @@ class Layer(nn.Module):
           The same, times the root of the width or as they are.
         """
         return x_BLD * self.size.embed**0.5 if self.architecture.scaled else x_BLD
+
+    def dropped(self, array: jax.Array) -> jax.Array:
+        """Hides some of the values while there is learning, and makes up for them.
+
+        Args:
+          array: an activation.
+
+        Returns:
+          The same on average over all draws.
+
+        Source: Srivastava et al. 2014, section 4; scaled while learning, not after it.
+        """
+        if not self.dropout or not self.has_rng("dropout"):
+            return array
+        is_kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.dropout, array.shape)
+        return jnp.where(is_kept, array / (1 - self.dropout), 0)

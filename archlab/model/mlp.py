@@ -36,6 +36,6 @@ class Mlp(Layer):
         else:
             gate_BLF = jnp.einsum("BLD,DF->BLF", x_BLD, self.weight("gate_DF", fan_in="D"))
             hidden_BLF *= bend(self.biased(gate_BLF, "gate_bias_F"))
-        hidden_BLF = self.place("hidden_BLF", hidden_BLF)
+        hidden_BLF = self.dropped(self.place("hidden_BLF", hidden_BLF))
         out_BLD = jnp.einsum("BLF,FD->BLD", hidden_BLF, self.weight("down_FD", fan_in="F"))
         return self.biased(out_BLD, "down_bias_D")

@@ -19,6 +19,7 @@ from archlab.model.layers import Kept, Layer, Sight
 from archlab.model.mlp import Mlp
 from archlab.model.norm import Norm
 
+SEEN = "seen"  # the collection in which a block leaves the mean square of its stream
 HOST = "pinned_host"  # the memory of a host that its accelerators write to
 REMAT = {
     "none": None,
@@ -96,6 +97,7 @@ class Block(Layer):
             x_BLD = self._sum(x_BLD, read_BLD, "cross")
         made_BLD = Mlp(**self.parts, name="mlp")(self._near(x_BLD, "mlp"))
         x_BLD = self._sum(x_BLD, made_BLD, "mlp")
+        self.sow(SEEN, "stream", jnp.mean(x_BLD.astype(jnp.float32) ** 2))
         return self.place("x_BLD", x_BLD), cache and Cache(own, memory)
 
     def _near(self, x_BLD: jax.Array, name: str, is_first: jax.Array | None = None) -> jax.Array:
@@ -109,7 +111,7 @@ class Block(Layer):
         """The stream with what a sublayer adds."""
         if self.architecture.norm_place == "both":
             more_BLD = Norm(**self.parts, name=f"{name}_post_norm")(more_BLD)
-        x_BLD += more_BLD
+        x_BLD += self.dropped(more_BLD)
         is_after = self.architecture.norm_place == "post"
         return Norm(**self.parts, name=f"{name}_norm")(x_BLD) if is_after else x_BLD
 
@@ -175,21 +177,23 @@ class Stack(Layer):
         x_BLD = self._placed(x_BLD, stream)
         if is_after or self.architecture.embedding_norm:
             x_BLD = Norm(**self.parts, name="embedding_norm")(x_BLD)
+        x_BLD = self.dropped(x_BLD)
         block, policy = Block, REMAT[self.remat]
         if policy is not None:
             # Unrolled, the compiler would find what is computed again and keep it instead.
             block = nn.remat(Block, policy=policy, prevent_cse=self.unroll)
         x_BLD, cache = nn.scan(
             block,
-            variable_axes={"params": 0},
-            split_rngs={"params": True},
+            variable_axes={"params": 0, SEEN: 0},
+            split_rngs={"params": True, "dropout": True},
             in_axes=(0, 0, nn.broadcast, nn.broadcast, nn.broadcast),
             length=self.depth,
             unroll=self.depth if self.unroll else 1,
         )(
             **self.parts, crosses=self.crosses, name="layers"
         )(x_BLD, cache, self._natures(), memory_BMD, self._sights(stream, memory, offset), cross)
-        return x_BLD if is_after else Norm(**self.parts, name="norm")(x_BLD), cache
+        x_BLD = x_BLD if is_after else Norm(**self.parts, name="norm")(x_BLD)
+        return self.dropped(x_BLD), cache
 
     def _placed(self, x_BLD: jax.Array, stream: Stream) -> jax.Array:
         """The stream with the vectors of its places, where they are learnt."""
@@ -220,7 +224,10 @@ class Stack(Layer):
             distance_P = jnp.arange(length + memory - 1) - (length - 1) - offset
             can_look_ahead = self.visibility in visibility.AHEAD
             bucket_P = position.bucket(distance_P, self.size.buckets, can_look_ahead)
-            bias_HP = self.stored("bias_RH", fan_in="D")[bucket_P].T
+            table_RH = self.stored("bias_RH", fan_in="D")
+            if self.size.ratio != 1:  # else ever less would be known of distances, the wider it is
+                table_RH *= self.size.ratio**-0.5
+            bias_HP = table_RH[bucket_P].T
 
         def sight(window: int) -> Sight:
             base = self.architecture.rotary_base

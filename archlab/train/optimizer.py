@@ -13,6 +13,7 @@ from archlab.stages import Schedule
 
 NAMES = ("adamw", "adafactor")
 PRECISIONS = ("float32", "bfloat16")
+TABLES = ("table_VD", "place_UD", "head_DV", "bias_RH")  # multiplied by the root of the width
 UNDECAYED = {"scale", "bias"}  # norms, biases and position biases are not pulled towards 0
 
 
@@ -69,14 +70,20 @@ class Optimizer:
                 setting = f"Optimizer.{name}"
                 raise Refusal(f"{setting}={getattr(self, name)}; it is 0 or more", setting)
 
-    def transform(self) -> optax.GradientTransformation:
+    def transform(self, ratio: float = 1.0) -> optax.GradientTransformation:
         """The direction, uphill: a step subtracts it times the learning rate.
+
+        Args:
+          ratio: adamw: width of the model that the learning rate was found with, over this one's.
 
         Returns:
           An optax transformation of the gradient.
+
+        Source: Yang et al. 2021 (Tensor Programs V), table 8, for steps by width.
         """
         if self.name == "adamw":
             first = optax.scale_by_adam(self.b1, self.b2, self.epsilon, mu_dtype=self.precision)
+            first = first if ratio == 1 else _narrowed(first, ratio)
         else:
             single = optax.chain(
                 _joined(optax.scale_by_factored_rms()),
@@ -87,6 +94,26 @@ class Optimizer:
         if not self.weight_decay:
             return first
         return optax.chain(first, optax.add_decayed_weights(self.weight_decay, _decayed))
+
+
+def _narrowed(
+    transform: optax.GradientTransformation, ratio: float
+) -> optax.GradientTransformation:
+    # A product over the width adds up what every term of it learnt, so the wider it is, the less
+    # each may learn. What is read off a table is multiplied by the root of the width, and so are
+    # its steps; biases and scales are added and multiplied once.
+    def share(keys, leaf):
+        path = mesh.path(keys)
+        name = path.split("/")[-1]
+        if name in TABLES:
+            return leaf * ratio**0.5
+        return leaf if UNDECAYED & {*name.split("_")} else leaf * ratio
+
+    def update(slope, state, weights):
+        way, state = transform.update(slope, state, weights)
+        return jax.tree_util.tree_map_with_path(share, way), state
+
+    return optax.GradientTransformation(transform.init, update)
 
 
 def _each(transform: optax.GradientTransformation) -> optax.GradientTransformation:

@@ -97,6 +97,7 @@ def build(
     batch: Batch,
     accumulate: int,
     z_loss: float,
+    seeds: tuple[int, ...] = (0,),
 ) -> Callable[[State, Batch], tuple[State, Outcome]]:
     """Compiles the step of a stage.
 
@@ -109,6 +110,8 @@ def build(
       batch: shapes from `batch.abstract`.
       accumulate: microbatches that the rows are cut into; divides them.
       z_loss: see `loss.mean`.
+      seeds: numbers, each in [0, 2**32), that dropout's draws follow from, with the step and the
+        microbatch; so they are the same on every mesh and after any stop.
 
     Returns:
       A compiled function of a state, which it uses up, and a batch, to the next state and an
@@ -120,14 +123,15 @@ def build(
     small = microbatch(batch, accumulate)
     meshes.rows(mesh, small)
     state = shapes(model, optimizer, mesh, small)
-    transform, learning_rate = optimizer.transform(), rate(schedule, steps)
+    transform = optimizer.transform(model.size.ratio)
+    learning_rate = rate(schedule, steps)
     weight_shardings = jax.tree.map(lambda leaf: leaf.sharding, state.weights)
     whole = NamedSharding(mesh, PartitionSpec())
 
-    def objective(weights, batch: Batch, total):
-        return _scored(model, mesh, weights, batch, total, z_loss)
+    def objective(weights, batch: Batch, key, total):
+        return _scored(model, mesh, weights, batch, total, z_loss, key)
 
-    def accumulated(weights, batch: Batch, total):
+    def accumulated(weights, batch: Batch, keys, total):
         # Every accumulate-th row goes into a microbatch, so that each device keeps its own rows.
         cut = jax.tree.map(
             lambda leaf: leaf.reshape(-1, accumulate, *leaf.shape[1:]).swapaxes(0, 1), batch
@@ -135,23 +139,25 @@ def build(
         # Each layer's gradient is added where the sum is: there is never a second one of all.
         slope = jax.tree.map(lambda leaf: jax.new_ref(jnp.zeros_like(leaf)), weights)
 
-        def add(_, batch):
-            along = functools.partial(objective, batch=batch, total=total)
+        def add(_, given):
+            along = functools.partial(objective, batch=given[0], key=given[1], total=total)
             value, back, sums = jax.vjp(along, weights, has_aux=True)
             back.with_refs(slope)(jnp.ones_like(value))
             return None, sums
 
-        _, sums = jax.lax.scan(add, None, cut)
+        _, sums = jax.lax.scan(add, None, (cut, keys))
         sums = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1).reshape(-1), sums)
         return jax.tree.map(jax.freeze, slope), sums
 
     def step(state: State, batch: Batch) -> tuple[State, Outcome]:
         total = jnp.sum(batch.weight_BL)
-        given = (state.weights, batch, jnp.where(total > 0, total, 1.0))
+        total = jnp.where(total > 0, total, 1.0)
+        keys = _keys((*seeds, state.step), accumulate) if model.dropout else None
         if accumulate == 1:
-            slope, sums = jax.grad(objective, has_aux=True)(*given)
+            key = None if keys is None else keys[0]
+            slope, sums = jax.grad(objective, has_aux=True)(state.weights, batch, key, total)
         else:
-            slope, sums = accumulated(*given)
+            slope, sums = accumulated(state.weights, batch, keys, total)
         slope = jax.lax.with_sharding_constraint(slope, weight_shardings)
         norm = optax.tree.norm(slope)
         if optimizer.clip:
@@ -174,6 +180,12 @@ def build(
     return compiled.lower(state, batch).compile()
 
 
+def _keys(seeds: tuple[int | jax.Array, ...], accumulate: int) -> jax.Array:
+    """Randomness of each microbatch of a step."""
+    key = functools.reduce(jax.random.fold_in, seeds, jax.random.key(0))
+    return jax.random.split(key, accumulate)
+
+
 def _scored(
     model: Transformer,
     mesh: jax.sharding.Mesh,
@@ -181,11 +193,13 @@ def _scored(
     batch: Batch,
     total: jax.Array | float,
     z_loss: float,
+    key: jax.Array | None = None,
 ) -> tuple[jax.Array, loss.Sums]:
     """The loss of a batch over `total`, and its sums."""
     rows = meshes.rows(mesh, batch).target_BL
     ways = batch.target_BL.shape[0] // rows.shard_shape(batch.target_BL.shape)[0]
-    x_BLD = model.apply({"params": weights}, batch, method=model.read)
+    random = {} if key is None else {"dropout": key}
+    x_BLD = model.apply({"params": weights}, batch, method=model.read, rngs=random)
     return loss.mean(
         x_BLD,
         transformer.table(model.architecture, weights),

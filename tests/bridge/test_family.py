@@ -1,7 +1,11 @@
 import dataclasses
 
+import pytest
+
 from archlab.architecture import Architecture
-from archlab.bridge.family import ANY, Family
+from archlab.bridge.family import ANY, Family, plain
+from archlab.refusal import Refusal
+from archlab.size import Size
 
 
 def test_what_may_be_anything_is_no_reason():
@@ -29,3 +33,10 @@ def test_what_a_family_does_not_speak_of_is_as_it_is_by_default():
         if field.type == "bool" or field.type is bool:
             other = Architecture("encoder_decoder", **{field.name: not field.default})
             assert sum(f"has {field.name} " in line for line in mine.lacks(other)) == 1
+
+
+def test_a_size_that_is_scaled_by_its_width_is_no_family_s():
+    tiny = Size(layers=1, embed=8, mlp=8, heads=2, kv=4, vocab=9)
+    plain("MadeUp", tiny)
+    with pytest.raises(Refusal, match="MadeUp has no factors by width, .* Size.base_embed=4"):
+        plain("MadeUp", dataclasses.replace(tiny, base_embed=4))

@@ -1,5 +1,6 @@
 """What is handed on about experiments, and what comes back."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,16 @@ def test_plan_says_what_a_run_will_cost(capsys, fails):
     )
     assert "gin/mesh/all.gin:3: Mesh.data=-1" in fails("plan", "quickstart")
     assert "did you mean 'v5p'?" in fails("plan", "quickstart", "--chip", "v5pp", "--chips", "8")
+
+
+def test_inspect_says_how_large_each_layer_is(capsys):
+    asked = ["inspect", "smoke_encoder_decoder", "--rows", "1", "--set", "Run.precision=float32"]
+    assert commands.main([*asked, "--set", "Size.vocab=400"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(f"of what knows nothing {math.log(400):.4f}")
+    first = float(said[0].split()[2])
+    assert math.log(400) < first < math.log(400) + 2
+    layers = [line.split() for line in said if line.startswith(("encoder/", "decoder/"))]
+    streams = [name for name, *sizes in layers if len(sizes) == 2]
+    assert streams == ["encoder/0", "encoder/1", "decoder/0", "decoder/1"]
+    assert all(float(size) > 0 for _, *sizes in layers for size in sizes)

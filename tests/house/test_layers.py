@@ -24,8 +24,9 @@ LAYERS = """
    kernels/dense kernels/grid model/visibility report/lines data/bins data/options data/order
    data/packing data/prefetch data/shards data/sources data/tokenizers bridge/configuration
    bridge/shards
-2  ledger shares statements things commands/vocabularies kernels/pallas report/history train/bits
-   train/optimizer data/code data/corpora data/plan data/store data/vocabulary bridge/table
+2  ledger shares statements things commands/vocabularies kernels/pallas report/history
+   train/bits train/optimizer data/code data/corpora data/plan data/store data/vocabulary
+   bridge/table
 3  compiled model/attention show/row show/statistics report/figures data/features
    data/objectives/masks data/objectives/objective data/writer bridge/family bridge/model
    bridge/words
@@ -36,7 +37,8 @@ LAYERS = """
 6  model/embedding model/heads data/recipes data/tasks bridge/huggingface
 7  cache model/stack data/documents data/roads data/streamed
 8  model/transformer data/jobs data/pipeline
-9  settings evaluation/generate show/sample train/state data/beam data/feed bridge/own
+9  inspection settings evaluation/generate show/sample train/state data/beam data/feed
+   bridge/own
 10 config show/page show/picture train/step data/build bridge/folders
 11 plan program commands/tasks train/meter
 12 account evaluation/validation train/loop train/position

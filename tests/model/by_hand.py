@@ -11,14 +11,14 @@ from archlab.batch import Batch, Stream
 
 def logits(size, architecture, weights: dict, batch: Batch) -> np.ndarray:
     """Scores every position of the last stack, [rows, positions, vocab]."""
-    wide = _wide(weights)
+    tree = wide(weights)
     rows = batch.target_BL.shape[0]
-    return np.stack([Row(size, architecture, wide, row).logits(batch) for row in range(rows)])
+    return np.stack([Row(size, architecture, tree, row).logits(batch) for row in range(rows)])
 
 
-def _wide(tree):
+def wide(tree):
     if isinstance(tree, dict):
-        return {name: _wide(leaf) for name, leaf in tree.items()}
+        return {name: wide(leaf) for name, leaf in tree.items()}
     return np.asarray(tree, np.float64)
 
 

@@ -1,5 +1,7 @@
 """Heads alone; what they read of whole stacks is in test_stack.py and test_transformer.py."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,3 +91,13 @@ def test_what_was_kept_is_written_over_from_the_offset_on():
         _, kept = module.apply({"params": weights}, near_BLD, near_BLD, piece, kept)
     np.testing.assert_allclose(kept[0], key_BMGK, atol=1e-6)
     np.testing.assert_allclose(kept[1], value_BMGK, atol=1e-6)
+
+
+@pytest.mark.parametrize("base_kv, share", [(0, 1.0), (24, 2.0)])
+def test_logits_are_divided_by_the_width_where_a_model_is_scaled(base_kv, share):
+    module, weights, x_BLD, sight = made()
+    size = dataclasses.replace(SIZE, base_embed=4, base_kv=base_kv)
+    found, _ = module.clone(size=size).apply({"params": weights}, x_BLD, x_BLD, sight)
+    louder = {**weights, "query_DHK": weights["query_DHK"] * share}  # the root of 24 / 6
+    expected, _ = module.apply({"params": louder}, x_BLD, x_BLD, sight)
+    np.testing.assert_allclose(found, expected, atol=1e-6)

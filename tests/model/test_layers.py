@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from archlab.architecture import Architecture
 from archlab.model.mlp import Mlp
@@ -42,3 +43,20 @@ def test_biases_begin_at_nothing_and_are_there_where_the_architecture_has_them()
         found = {name: leaf for name, leaf in weights.items() if "bias" in name}
         assert set(found) == ({"up_bias_F", "gate_bias_F", "down_bias_D"} if bias else set())
         assert not any(leaf.any() for leaf in found.values())
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_hides_its_share_and_makes_up_for_it(rate):
+    module, x = Mlp(**parts(), dropout=rate), jnp.ones((200, 500))
+    dropped = module.apply({}, x, method=module.dropped, rngs={"dropout": jax.random.key(0)})
+    assert np.mean(dropped == 0) == pytest.approx(rate, abs=0.01)
+    np.testing.assert_allclose(dropped[dropped != 0], 1 / (1 - rate), rtol=1e-6)
+
+
+def test_without_randomness_nothing_is_dropped():
+    module, x = Mlp(**parts(), dropout=0.5), sample(2, 3, 64)
+    weights = module.init(jax.random.key(0), x)
+    plain = Mlp(**parts()).apply(weights, x)
+    np.testing.assert_array_equal(module.apply(weights, x), plain)
+    other = module.apply(weights, x, rngs={"dropout": jax.random.key(0)})
+    assert np.abs(other - plain).max() > 0.1

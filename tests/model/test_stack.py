@@ -146,3 +146,25 @@ def test_each_of_its_ingredients_changes_what_it_says(family):
         expected = by_hand.logits(size, changed, weights, batch)
         assert np.abs(found - expected)[text(batch)].max() > 3e-4, field
     assert used
+
+
+def test_dropout_follows_from_its_key_and_is_nothing_on_average():
+    size = dataclasses.replace(SIZE, layers=2)
+    model = Transformer(size, Architecture("causal_decoder", "none"), dropout=0.5)
+    batch = drawn.batch("decoder", **LENGTHS)
+    weights = jax.jit(model.init)(jax.random.key(0), batch)["params"]
+
+    @jax.jit
+    def read(key):
+        given, random = {"params": weights}, {"dropout": key}
+        return model.apply(given, batch, method=model.read, rngs=random)
+
+    one, again, other = (np.asarray(read(jax.random.key(seed))) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.mean((one == 0) != (other == 0)) > 0.3
+    whole = np.asarray(
+        model.clone(dropout=0.0).apply({"params": weights}, batch, method=model.read)
+    )
+    mean = np.mean([read(jax.random.key(seed)) for seed in range(300)], axis=0)
+    near = np.corrcoef(mean.ravel(), whole.ravel())[0, 1]
+    assert near > 0.9

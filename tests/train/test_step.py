@@ -93,6 +93,51 @@ def test_microbatches_agree_with_the_whole(name, ways, accumulate):
     assert_near(trained(name, ways, accumulate), on_one(name))
 
 
+def test_what_is_dropped_is_the_same_on_every_mesh():
+    (*_, found), (*_, expected), (*_, plain) = (
+        trained("encoder", Mesh(2, 2), 2, dropout=0.3),
+        trained("encoder", accumulate=2, dropout=0.3),
+        on_one("encoder"),
+    )
+    assert_near(found[0], expected[0])
+    assert_near(*([outcome.sums for outcome in each] for each in (found, expected)))
+    assert not np.allclose(found[0].sums.loss_B, plain[0].sums.loss_B, rtol=1e-3)
+
+
+def test_each_step_microbatch_stage_and_seed_draws_its_own():
+    drawn_ = [
+        jax.random.key_data(step._keys((seed, stage, jnp.int32(number)), 3))
+        for seed, stage, number in itertools.product((0, 7), (0, 1), (0, 1, 2))
+    ]
+    assert len({tuple(key) for keys in drawn_ for key in np.asarray(keys)}) == 12 * 3
+    again = jax.random.key_data(step._keys((7, 1, jnp.int32(2)), 3))
+    np.testing.assert_array_equal(again, drawn_[-1])
+
+
+class Written:
+    """A jitted function that is written down where it would be compiled."""
+
+    def __init__(self, function, **_):
+        self.function = function
+
+    def lower(self, *arguments):
+        return Written(str(jax.make_jaxpr(self.function)(*arguments)))
+
+    def compile(self):
+        return self.function
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_nothing_is_drawn_where_nothing_is_dropped(monkeypatch, accumulate):
+    mesh = ONE.build(jax.devices()[:1])
+    shapes = batches.abstract("decoder", ROWS, INPUTS, TARGETS)
+    monkeypatch.setattr(jax, "jit", Written)
+    for dropout, is_drawn in ((0.0, False), (0.1, True)):
+        model = Transformer(SIZE, Architecture("causal_decoder"), dropout=dropout)
+        given = (step.on(mesh, model), Optimizer(), Schedule("flat"), 5, mesh, shapes, accumulate)
+        assert ("random" in step.build(*given, 0.0, (3, 1))) == is_drawn
+
+
 def table_slope(dtype, accumulate: int) -> np.ndarray:
     """Gradient of the embedding table, of a batch most of which is one token."""
     mesh = Mesh(1, 1).build(jax.devices()[:1])
