@@ -98,15 +98,18 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    read, last = factors(size, architecture)
+    by = factors(size, architecture)
     embedding, head = "bert.embeddings", "cls.predictions"
 
-    def pair(path: str, name: str, layout: str) -> Pair:
+    def pair(path: str, name: str, layout: str, factor: float = 1.0) -> Pair:
         there = f"bert.encoder.layer.{{}}.{name}"
-        return Pair(f"encoder/layers/{path}", there, layout, layers=size.layers)
+        return Pair(f"encoder/layers/{path}", there, layout, factor, size.layers)
 
-    def product(path: str, layout: str, bias: str, name: str) -> list[Pair]:
-        return [pair(path, f"{name}.weight", layout), pair(bias, f"{name}.bias", layout.split()[0])]
+    def product(path: str, layout: str, bias: str, name: str, factor: float = 1.0) -> list[Pair]:
+        return [
+            pair(f"attention/{path}", f"attention.{name}.weight", layout, factor),
+            pair(f"attention/{bias}", f"attention.{name}.bias", layout.split()[0], factor),
+        ]
 
     def norm(path: str, name: str) -> list[Pair]:
         return [
@@ -115,28 +118,30 @@ def table(size: Size, architecture: Architecture) -> Table:
         ]
 
     pairs = [
-        Pair("embedding/table_VD", f"{embedding}.word_embeddings.weight", "V D", read),
+        Pair("embedding/table_VD", f"{embedding}.word_embeddings.weight", "V D", by.table),
         Pair(
             "encoder/place_UD",
             f"{embedding}.position_embeddings.weight",
             "U D",
-            read,
+            by.table,
             plus=f"{embedding}.token_type_embeddings.weight",
         ),
         Pair("encoder/embedding_norm/scale_D", f"{embedding}.LayerNorm.weight", "D"),
         Pair("encoder/embedding_norm/bias_D", f"{embedding}.LayerNorm.bias", "D"),
-        *product("attention/query_DHK", "HK D", "attention/query_bias_HK", "attention.self.query"),
-        *product("attention/key_DGK", "GK D", "attention/key_bias_GK", "attention.self.key"),
-        *product("attention/value_DGK", "GK D", "attention/value_bias_GK", "attention.self.value"),
-        *product("attention/out_HKD", "D HK", "attention/out_bias_D", "attention.output.dense"),
+        *product("query_DHK", "HK D", "query_bias_HK", "self.query", by.query),
+        *product("key_DGK", "GK D", "key_bias_GK", "self.key"),
+        *product("value_DGK", "GK D", "value_bias_GK", "self.value"),
+        *product("out_HKD", "D HK", "out_bias_D", "output.dense"),
         *norm("attention_norm", "attention.output.LayerNorm"),
-        *product("mlp/up_DF", "F D", "mlp/up_bias_F", "intermediate.dense"),
-        *product("mlp/down_FD", "D F", "mlp/down_bias_D", "output.dense"),
+        pair("mlp/up_DF", "intermediate.dense.weight", "F D"),
+        pair("mlp/up_bias_F", "intermediate.dense.bias", "F"),
+        pair("mlp/down_FD", "output.dense.weight", "D F"),
+        pair("mlp/down_bias_D", "output.dense.bias", "D"),
         *norm("mlp_norm", "output.LayerNorm"),
         Pair("head/transform_DD", f"{head}.transform.dense.weight", "d D"),
         Pair("head/transform_bias_D", f"{head}.transform.dense.bias", "D"),
-        Pair("head/norm/scale_D", f"{head}.transform.LayerNorm.weight", "D", last),
-        Pair("head/norm/bias_D", f"{head}.transform.LayerNorm.bias", "D", last),
+        Pair("head/norm/scale_D", f"{head}.transform.LayerNorm.weight", "D", by.last),
+        Pair("head/norm/bias_D", f"{head}.transform.LayerNorm.bias", "D", by.last),
         Pair("head/bias_V", f"{head}.bias", "V"),
     ]
     copies = {f"{head}.decoder.bias": f"{head}.bias"}
@@ -159,6 +164,7 @@ BERT = Family(
         "scaled": ANY,
         "norm": ("layer",),
         "norm_place": ("post",),
+        "output_scale": ANY,
         "epsilon": ANY,
         "bias": (True,),
         "head": ("transformed",),

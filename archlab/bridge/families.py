@@ -9,6 +9,7 @@ from archlab.bridge.llama import LLAMA
 from archlab.bridge.modernbert import MODERNBERT
 from archlab.bridge.t5 import T5
 from archlab.refusal import Refusal
+from archlab.size import Size
 
 FAMILIES = (T5, LLAMA, GPT2, BERT, MODERNBERT)
 
@@ -28,10 +29,11 @@ def named(config: Configuration) -> Family:
     return config.choice("model_type", {one.name: one for one in FAMILIES})
 
 
-def of(architecture: Architecture) -> Family:
-    """Finds the family that an architecture can be written as.
+def of(size: Size, architecture: Architecture) -> Family:
+    """Finds the family that a model can be written as.
 
     Args:
+      size: any.
       architecture: any.
 
     Returns:
@@ -40,7 +42,7 @@ def of(architecture: Architecture) -> Family:
     Raises:
       ValueError: there is none, with what is in the way of the nearest.
     """
-    lacks = {one.name: one.lacks(architecture) for one in FAMILIES}
+    lacks = {one.name: one.lacks(size, architecture) for one in FAMILIES}
     found = [one for one in FAMILIES if not lacks[one.name]]
     if found:
         return found[0]

@@ -10,6 +10,12 @@ from archlab.refusal import Refusal
 from archlab.size import Size
 
 ANY = ()  # whatever a field may be
+# What tables and configurations carry, or what is not used where they do not. Whatever else a size
+# says would change the function without a word.
+EXTENTS = (
+    *("layers", "encoder_layers", "embed", "mlp", "heads", "kv_heads", "kv", "vocab"),
+    *("buckets", "positions", "base_embed", "base_kv"),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,18 +43,21 @@ class Family:
     prefix: str = ""
     former: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def lacks(self, architecture: Architecture) -> list[str]:
-        """Says what of an architecture the family has not.
+    def lacks(self, size: Size, architecture: Architecture) -> list[str]:
+        """Says what of a model the family has not.
 
         Args:
+          size: any.
           architecture: any.
 
         Returns:
           A line for each field; none if it can be one of the family.
         """
         lines = []
-        for field in dataclasses.fields(architecture):
-            value = getattr(architecture, field.name)
+        said = [(size, field) for field in dataclasses.fields(size) if field.name not in EXTENTS]
+        said += [(architecture, field) for field in dataclasses.fields(architecture)]
+        for thing, field in said:
+            value = getattr(thing, field.name)
             right = self.words.get(field.name, (field.default,))
             if right and value not in right:
                 have = " or ".join(map(repr, right))
@@ -56,39 +65,44 @@ class Family:
         return lines
 
 
-def factors(size: Size, architecture: Architecture) -> tuple[float, float]:
-    """Says what weights make up for where a family reads its tables as they are.
+@dataclasses.dataclass(frozen=True)
+class Factors:
+    """What weights here are, times those of a family that multiplies by nothing else.
 
-    A table whose rows are read times the root of the width is smaller by as much; where logits are
-    read off it too, the norm before them makes up for that.
+    Args:
+      table: of tables, of tokens and of places.
+      query: of query weights and their biases.
+      near: of the biases of distances.
+      last: of the last norm's weights.
+    """
+
+    table: float
+    query: float
+    near: float
+    last: float
+
+
+def factors(size: Size, architecture: Architecture, divides: bool = False) -> Factors:
+    """Says how weights make up for what archlab multiplies by outside of them.
+
+    Those are the roots by which rows of a table are enlarged (`Architecture.scaled`), the scale of
+    the output, and all that a width scales (`Size.base_embed`, `Size.base_kv`).
 
     Args:
       size: of the model.
       architecture: of the model.
+      divides: whether the family divides logits that are read off its table by the root of the
+        width.
 
     Returns:
-      The factor of tables, and that of the last norm's weights.
+      The factors; 1 where there is nothing to make up for.
     """
-    root = size.embed**0.5 if architecture.scaled else 1.0
-    return 1 / root, root if architecture.tied else 1.0
-
-
-def plain(title: str, size: Size) -> None:
-    """Refuses sizes that no family has.
-
-    Args:
-      title: of the family.
-      size: of the model.
-
-    Raises:
-      ValueError: the model is scaled from a smaller one, by factors that are not in its weights.
-    """
-    if size.base_embed:
-        raise Refusal(
-            f"{title} has no factors by width, and those of Size.base_embed={size.base_embed} are "
-            "not in the weights",
-            "Size.base_embed",
-        )
+    root = size.embed**-0.5
+    table = root if architecture.scaled else 1.0
+    last = 1 / (architecture.output_scale * size.ratio**0.5)
+    if architecture.tied:
+        last *= (root if divides else 1.0) / table
+    return Factors(table, size.kv_ratio**-0.5, size.ratio**0.5, last)
 
 
 def whole(title: str, size: Size) -> None:

@@ -96,21 +96,21 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    read, last = factors(size, architecture)
+    by = factors(size, architecture)
 
-    def pair(path: str, name: str, layout: str, part: int = 0) -> Pair:
+    def pair(path: str, name: str, layout: str, part: int = 0, factor: float = 1.0) -> Pair:
         there = f"transformer.h.{{}}.{name}"
-        return Pair(f"decoder/layers/{path}", there, layout, layers=size.layers, part=part)
+        return Pair(f"decoder/layers/{path}", there, layout, factor, size.layers, part)
 
     pairs = [
-        Pair("embedding/table_VD", "transformer.wte.weight", "V D", read),
-        Pair("decoder/place_UD", "transformer.wpe.weight", "U D", read),
+        Pair("embedding/table_VD", "transformer.wte.weight", "V D", by.table),
+        Pair("decoder/place_UD", "transformer.wpe.weight", "U D", by.table),
         pair("attention_norm/scale_D", "ln_1.weight", "D"),
         pair("attention_norm/bias_D", "ln_1.bias", "D"),
-        pair("attention/query_DHK", "attn.c_attn.weight", "D 3HK"),
+        pair("attention/query_DHK", "attn.c_attn.weight", "D 3HK", factor=by.query),
         pair("attention/key_DGK", "attn.c_attn.weight", "D 3GK", 1),
         pair("attention/value_DGK", "attn.c_attn.weight", "D 3GK", 2),
-        pair("attention/query_bias_HK", "attn.c_attn.bias", "3HK"),
+        pair("attention/query_bias_HK", "attn.c_attn.bias", "3HK", factor=by.query),
         pair("attention/key_bias_GK", "attn.c_attn.bias", "3GK", 1),
         pair("attention/value_bias_GK", "attn.c_attn.bias", "3GK", 2),
         pair("attention/out_HKD", "attn.c_proj.weight", "HK D"),
@@ -121,8 +121,8 @@ def table(size: Size, architecture: Architecture) -> Table:
         pair("mlp/up_bias_F", "mlp.c_fc.bias", "F"),
         pair("mlp/down_FD", "mlp.c_proj.weight", "F D"),
         pair("mlp/down_bias_D", "mlp.c_proj.bias", "D"),
-        Pair("decoder/norm/scale_D", "transformer.ln_f.weight", "D", last),
-        Pair("decoder/norm/bias_D", "transformer.ln_f.bias", "D", last),
+        Pair("decoder/norm/scale_D", "transformer.ln_f.weight", "D", by.last),
+        Pair("decoder/norm/bias_D", "transformer.ln_f.bias", "D", by.last),
     ]
     copies = {}
     if architecture.tied:
@@ -144,6 +144,7 @@ GPT2 = Family(
         "tied": ANY,
         "scaled": ANY,
         "norm": ("layer",),
+        "output_scale": ANY,
         "epsilon": ANY,
         "bias": (True,),
     },

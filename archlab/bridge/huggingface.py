@@ -5,13 +5,15 @@ from pathlib import Path
 
 from archlab.bridge import families, shards, words
 from archlab.bridge.configuration import FILE, Configuration
-from archlab.bridge.family import Family, plain
+from archlab.bridge.family import Family
 from archlab.bridge.model import Model
 from archlab.bridge.shards import Shards
+from archlab.data.tokenizers import NUMBERS
 from archlab.refusal import blame
 
 LENGTH = "max_position_embeddings"
 GENERATION = "generation_config.json"
+UNREAD = ("tokenizer.model",)  # SentencePiece with other special ids than T5's
 
 
 def read(folder: Path) -> Model:
@@ -30,12 +32,19 @@ def read(folder: Path) -> Model:
     family = families.named(config)
     with blame(ahead=f"{folder}: "):
         size, architecture = family.settings(config)
-        table = family.table(size, architecture)
         stored = Shards(folder)
+        deepest = max(map(size.depth, architecture.stacks))
+        if deepest > len(stored.shapes):  # before anything is made for each of them
+            raise ValueError(
+                f"it holds {len(stored.shapes)} arrays, and {FILE} says {deepest} layers"
+            )
+        table = family.table(size, architecture)
         found = _called(family, stored.shapes)
         left = table.check({name: stored.shapes[own] for name, own in found.items()})
         weights = table.weights(found, lambda name: stored.read(found[name]))
         vocabulary = words.found(folder, config)
+    if vocabulary.path.startswith(NUMBERS):
+        left += [name for name in UNREAD if (folder / name).is_file()]
     length = config.first(LENGTH) or config.first("n_positions") or 0
     return Model(size, architecture, weights, vocabulary, length, tuple(left))
 
@@ -68,8 +77,7 @@ def write(model: Model, folder: Path, most: int = shards.BYTES) -> str:
     Raises:
       ValueError: transformers has no class for it.
     """
-    family = families.of(model.architecture)
-    plain(family.title, model.size)
+    family = families.of(model.size, model.architecture)
     table = family.table(model.size, model.architecture)
     ids = _ids(model, family)
     said = {

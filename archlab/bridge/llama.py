@@ -101,16 +101,16 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    read, last = factors(size, architecture)
+    by = factors(size, architecture)
 
-    def pair(path: str, name: str, layout: str) -> Pair:
+    def pair(path: str, name: str, layout: str, factor: float = 1.0) -> Pair:
         there = f"model.layers.{{}}.{name}.weight"
-        return Pair(f"decoder/layers/{path}", there, layout, layers=size.layers)
+        return Pair(f"decoder/layers/{path}", there, layout, factor, size.layers)
 
     pairs = [
-        Pair("embedding/table_VD", "model.embed_tokens.weight", "V D", read),
+        Pair("embedding/table_VD", "model.embed_tokens.weight", "V D", by.table),
         pair("attention_norm/scale_D", "input_layernorm", "D"),
-        pair("attention/query_DHK", "self_attn.q_proj", "HK D"),
+        pair("attention/query_DHK", "self_attn.q_proj", "HK D", by.query),
         pair("attention/key_DGK", "self_attn.k_proj", "GK D"),
         pair("attention/value_DGK", "self_attn.v_proj", "GK D"),
         pair("attention/out_HKD", "self_attn.o_proj", "D HK"),
@@ -118,7 +118,7 @@ def table(size: Size, architecture: Architecture) -> Table:
         pair("mlp/gate_DF", "mlp.gate_proj", "F D"),
         pair("mlp/up_DF", "mlp.up_proj", "F D"),
         pair("mlp/down_FD", "mlp.down_proj", "D F"),
-        Pair("decoder/norm/scale_D", "model.norm.weight", "D", last),
+        Pair("decoder/norm/scale_D", "model.norm.weight", "D", by.last),
     ]
     copies = {}
     if architecture.tied:
@@ -139,6 +139,7 @@ LLAMA = Family(
         "activation": tuple(ACTIVATIONS.values()),
         "tied": ANY,
         "scaled": ANY,
+        "output_scale": ANY,
         "epsilon": ANY,
         "rotary_base": ANY,
     },

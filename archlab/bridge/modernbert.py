@@ -135,19 +135,18 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    read, last = factors(size, architecture)
+    by = factors(size, architecture)
 
-    def pair(path: str, name: str, layout: str, part: int = 0, first: int = 0) -> Pair:
+    def pair(path: str, name: str, layout: str, part: int = 0, **words) -> Pair:
         there = f"model.layers.{{}}.{name}.weight"
-        return Pair(
-            f"encoder/layers/{path}", there, layout, layers=size.layers, part=part, first=first
-        )
+        here = f"encoder/layers/{path}"
+        return Pair(here, there, layout, layers=size.layers, part=part, **words)
 
     pairs = [
-        Pair("embedding/table_VD", "model.embeddings.tok_embeddings.weight", "V D", read),
+        Pair("embedding/table_VD", "model.embeddings.tok_embeddings.weight", "V D", by.table),
         Pair("encoder/embedding_norm/scale_D", "model.embeddings.norm.weight", "D"),
         pair("attention_norm/scale_D", "attn_norm", "D", first=1),
-        pair("attention/query_DHK", "attn.Wqkv", "3HK D"),
+        pair("attention/query_DHK", "attn.Wqkv", "3HK D", factor=by.query),
         pair("attention/key_DGK", "attn.Wqkv", "3GK D", 1),
         pair("attention/value_DGK", "attn.Wqkv", "3GK D", 2),
         pair("attention/out_HKD", "attn.Wo", "D HK"),
@@ -157,7 +156,7 @@ def table(size: Size, architecture: Architecture) -> Table:
         pair("mlp/down_FD", "mlp.Wo", "D F"),
         Pair("encoder/norm/scale_D", "model.final_norm.weight", "D"),
         Pair("head/transform_DD", "head.dense.weight", "d D"),
-        Pair("head/norm/scale_D", "head.norm.weight", "D", last),
+        Pair("head/norm/scale_D", "head.norm.weight", "D", by.last),
         Pair("head/bias_V", "decoder.bias", "V"),
     ]
     copies = {}
@@ -178,6 +177,7 @@ MODERNBERT = Family(
         "tied": ANY,
         "scaled": ANY,
         "norm": ("layer",),
+        "output_scale": ANY,
         "epsilon": ANY,
         "embedding_norm": (True,),
         "rotary_base": ANY,

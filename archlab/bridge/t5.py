@@ -5,7 +5,7 @@ Source: Raffel et al. 2020; the names are those of transformers' T5ForConditiona
 
 from archlab.architecture import Architecture
 from archlab.bridge.configuration import Configuration
-from archlab.bridge.family import ANY, Family, factors
+from archlab.bridge.family import ANY, Factors, Family, factors
 from archlab.bridge.table import Pair, Table
 from archlab.model.position import LONGEST
 from archlab.refusal import Refusal
@@ -64,14 +64,8 @@ def fields(size: Size, architecture: Architecture) -> dict:
       Fields of a config.json.
 
     Raises:
-      ValueError: heads share keys, or logits are read off a table that is not scaled.
+      ValueError: heads share keys.
     """
-    if architecture.tied and not architecture.scaled:
-        raise Refusal(
-            "T5ForConditionalGeneration divides logits that are read off its table by the root of "
-            "the width, as Architecture.scaled=True does, and this one has False",
-            "Architecture.scaled",
-        )
     if size.kv_heads != size.heads:
         raise Refusal(
             f"T5ForConditionalGeneration has a key head for each of {size.heads} query heads, and "
@@ -102,8 +96,9 @@ def table(size: Size, architecture: Architecture) -> Table:
     """Says how its weights are called.
 
     archlab divides attention logits by the root of the heads' width, and T5 does not: so its
-    queries are larger here. Where the table is tied, what archlab reads off it is multiplied by the
-    root of the width, and T5 divides its logits by it instead: so the table is smaller here.
+    queries are larger here. Where the table is tied and scaled, what archlab reads off it is
+    multiplied by the root of the width, and T5 divides its logits by it instead: so the table is
+    smaller here.
 
     Args:
       size: of the model.
@@ -112,12 +107,12 @@ def table(size: Size, architecture: Architecture) -> Table:
     Returns:
       The table.
     """
-    read, _ = factors(size, architecture)
-    pairs = [Pair("embedding/table_VD", "shared.weight", "V D", read)]
+    by = factors(size, architecture, divides=True)
+    pairs = [Pair("embedding/table_VD", "shared.weight", "V D", by.table)]
     if not architecture.tied:
         pairs.append(Pair("head/head_DV", "lm_head.weight", "V D"))
     for stack in ("encoder", "decoder"):
-        pairs += _stack(stack, size, architecture)
+        pairs += _stack(stack, size, architecture, by)
     names = ("encoder.embed_tokens", "decoder.embed_tokens", "lm_head")
     copies = {f"{name}.weight": "shared.weight" for name in names}
     # Of T5X's first conversions; no T5 has positions between its stacks.
@@ -125,14 +120,14 @@ def table(size: Size, architecture: Architecture) -> Table:
     return Table(size, tuple(pairs), copies, spare)
 
 
-def _stack(stack: str, size: Size, architecture: Architecture) -> list[Pair]:
+def _stack(stack: str, size: Size, architecture: Architecture, by: Factors) -> list[Pair]:
     def pair(path: str, name: str, layout: str, factor: float = 1.0) -> Pair:
         there = f"{stack}.block.{{}}.layer.{name}.weight"
         return Pair(f"{stack}/layers/{path}", there, layout, factor, size.depth(stack))
 
     def attention(path: str, name: str) -> list[Pair]:
         return [
-            pair(f"{path}/query_DHK", f"{name}.q", "HK D", size.kv**0.5),
+            pair(f"{path}/query_DHK", f"{name}.q", "HK D", size.kv**0.5 * by.query),
             pair(f"{path}/key_DGK", f"{name}.k", "GK D"),
             pair(f"{path}/value_DGK", f"{name}.v", "GK D"),
             pair(f"{path}/out_HKD", f"{name}.o", "D HK"),
@@ -151,11 +146,12 @@ def _stack(stack: str, size: Size, architecture: Architecture) -> list[Pair]:
         parts.append(pair("mlp/gate_DF", f"{last}.DenseReluDense.wi_0", "F D"))
     parts.append(pair("mlp/down_FD", f"{last}.DenseReluDense.wo", "D F"))
     parts.append(pair("mlp_norm/scale_D", f"{last}.layer_norm", "D"))
+    last = by.last if stack == "decoder" else 1.0
     bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
     return [
         *parts,
-        Pair(f"{stack}/bias_RH", bias, "R H"),
-        Pair(f"{stack}/norm/scale_D", f"{stack}.final_layer_norm.weight", "D"),
+        Pair(f"{stack}/bias_RH", bias, "R H", by.near),
+        Pair(f"{stack}/norm/scale_D", f"{stack}.final_layer_norm.weight", "D", last),
     ]
 
 
@@ -168,6 +164,7 @@ T5 = Family(
         "activation": tuple(ACTIVATIONS.values()),
         "tied": ANY,
         "scaled": ANY,
+        "output_scale": ANY,
         "epsilon": ANY,
     },
     settings=settings,

@@ -38,9 +38,8 @@ def found(folder: Path, config: Configuration) -> Vocabulary:
     """
     if (folder / OWN).is_file():
         return read(folder)
-    said = form.read(folder / TOKENIZER) if (folder / TOKENIZER).is_file() else {}
     if (folder / PIECES).is_file():
-        return Vocabulary(str(folder / PIECES), seqio_ids=said.get("extra_ids", SENTINELS))
+        return Vocabulary(str(folder / PIECES), seqio_ids=_sentinels(folder / TOKENIZER))
     size, pad, end = (
         config.count("vocab_size"),
         config.first("pad_token_id"),
@@ -52,6 +51,15 @@ def found(folder: Path, config: Configuration) -> Vocabulary:
         return Vocabulary(str(folder), start=start)
     pad, end = (size if token is None else token for token in (pad, end))
     return Vocabulary(f"{tokenizers.NUMBERS}{size},{pad},{end},{size}", start=start)
+
+
+def _sentinels(path: Path) -> int:
+    """How many ids stand above the text of a T5."""
+    said = Configuration(form.read(path) if path.is_file() else {}, str(path))
+    many = said.first("extra_ids")
+    if many is not None and many < 0:
+        raise said.wrong("extra_ids", "there are 0 or more")
+    return SENTINELS if many is None else many
 
 
 def read(folder: Path) -> Vocabulary:
@@ -67,6 +75,8 @@ def read(folder: Path) -> Vocabulary:
       ValueError: it is not what was written.
     """
     spec = form.read(folder / OWN, {"vocabulary": {"path": str}})["vocabulary"]
+    if Path(spec["path"]).name != spec["path"]:
+        raise ValueError(f"{folder / OWN}: vocabulary {spec['path']!r} is not beside it")
     return Vocabulary.from_spec(spec, folder)
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from archlab import batch
@@ -22,9 +21,12 @@ NUMBERS = Vocabulary("ids:60,0,1,60")
 def of(architecture: Architecture, size: Size = SIZE, vocabulary: Vocabulary = NUMBERS) -> Model:
     """A model of any architecture; its weights are large enough to be told apart."""
     rng = np.random.default_rng(7)
-    weights = jax.tree.map(
-        lambda one: rng.normal(0, 0.3, one.shape).astype(np.float32), shapes(architecture, size)
-    )
+
+    def draw(keys, one) -> np.ndarray:
+        mean = float("scale" in keys[-1].key)
+        return rng.normal(mean, 0.2, one.shape).astype(np.float32)
+
+    weights = jax.tree_util.tree_map_with_path(draw, shapes(architecture, size))
     return Model(size, architecture, weights, vocabulary)
 
 
@@ -59,8 +61,13 @@ def logits(model: Model, read_BL: np.ndarray, written_BL: np.ndarray | None = No
         weight_BL=edge_BL.astype(np.float32),
         objective_B=edge_BL[:, 0],
     )
-    run = jax.jit(Transformer(model.size, model.architecture, jnp.float32).apply)
+    run = _compiled(model.size, model.architecture)
     return np.asarray(run({"params": model.weights}, rows))
+
+
+@functools.cache
+def _compiled(size: Size, architecture: Architecture):
+    return jax.jit(Transformer(size, architecture).apply)
 
 
 def largest_difference(one: Model, other: Model) -> float:

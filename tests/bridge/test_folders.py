@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from archlab.architecture import Architecture
@@ -38,6 +40,21 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
     with pytest.raises(ValueError, match="is there already"):
         folders.write(models.of(LLAMA), tmp_path / "mine.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_more_layers_than_there_are_arrays_are_refused_at_once(tmp_path):
+    folders.write(models.of(LLAMA), tmp_path / "out")
+    path = tmp_path / "out" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": 10**12}))
+    with pytest.raises(ValueError, match="holds 20 arrays, and config.json says 1000000000000"):
+        folders.read(tmp_path / "out")
+
+
+def test_a_vocabulary_that_is_not_read_is_told(tmp_path):
+    folders.write(models.of(LLAMA), tmp_path / "out")
+    (tmp_path / "out" / "archlab.json").unlink()
+    (tmp_path / "out" / "tokenizer.model").write_bytes(b"")
+    assert folders.read(tmp_path / "out").left == ("tokenizer.model",)
 
 
 def test_what_is_no_form_or_no_folder_is_told(tmp_path):

@@ -3,8 +3,10 @@
 What is measured on the way is what `make parity` makes its page of.
 """
 
+import dataclasses
 import json
 import os
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,7 @@ MOST = 1e-4
 PROMPTS, TOKENS = 100, 8
 # Each of these compiles for seconds, so the suite has one of each kind, and the page all.
 IS_WHOLE = bool(os.environ.get("ARCHLAB_PARITY"))
+EXACT = ["Llama", "Llama, tied", "GPT-2", "ModernBERT"]  # nothing of which is folded into weights
 FILLED = ["BERT", "ModernBERT"]
 CONTINUED = [*oracle.CONFIGURATIONS] if IS_WHOLE else ["T5 1.1, Flan-T5, T5-LM", "Llama"]
 
@@ -61,7 +64,7 @@ def measured(record_property):
 
 def test_what_is_read_has_their_logits_and_their_parameters(name, stored, read, measured):
     theirs, _ = stored
-    table = families.of(read.architecture).table(read.size, read.architecture)
+    table = families.of(read.size, read.architecture).table(read.size, read.architecture)
     assert table.parameters == sum(one.numel() for one in theirs.parameters())
     found, largest = oracle.differ(read, theirs)
     measured(name, imported=found, largest=largest)
@@ -76,12 +79,27 @@ def test_what_is_written_has_the_same_and_is_read_again_to_the_bit(
     many = len(list(tmp_path.glob("*.safetensors")))
     assert many == 1 if files == 1 else many >= files
     theirs = oracle.load(tmp_path, read)
-    assert theirs.state_dict().keys() == stored[0].state_dict().keys()
+    was, now = (one.state_dict() for one in (stored[0], theirs))
+    assert was.keys() == now.keys()
+    if name in EXACT:
+        assert all(torch.equal(array, now[path]) for path, array in was.items())
     found = oracle.differ(read, theirs)[0]
     again = models.largest_difference(huggingface.read(tmp_path), read)
     measured(name, **{"exported" if files == 1 else "sharded": found}, again=again)
     assert found <= MOST
     models.assert_equal(huggingface.read(tmp_path), read)
+
+
+def test_what_was_trained_here_has_the_same_logits_there(name, read, tmp_path):
+    """However archlab scales it: all that weights have to make up for, at once."""
+    size = dataclasses.replace(read.size, base_embed=7, base_kv=3)
+    architecture = dataclasses.replace(read.architecture, scaled=True, output_scale=0.8)
+    model = models.of(architecture, size)
+    huggingface.write(model, tmp_path)
+    found, largest = oracle.differ(model, oracle.load(tmp_path, model))
+    assert found <= MOST and largest > 0.1
+    again = huggingface.read(tmp_path)
+    assert (again.size, again.architecture) == (read.size, read.architecture)
 
 
 @pytest.mark.parametrize("name", [name for name in CONTINUED if name not in FILLED])
@@ -123,6 +141,16 @@ def test_a_hundred_rows_are_filled_in_as_they_fill_them_in(name, measured, tmp_p
     equal = (found_BLV.argmax(-1) == wanted_BLV.argmax(-1)).all(-1)
     measured(name, continued=int(equal.sum()))
     assert equal.all() and len({*map(tuple, wanted_BLV.argmax(-1).tolist())}) > PROMPTS / 2
+
+
+def test_the_page_has_every_model_and_no_cell_is_empty():
+    lines = (Path(__file__).parents[2] / "docs" / "parity.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:2] == "| "]
+    assert [row[0] for row in cells[2:]] == [*oracle.CONFIGURATIONS]
+    for row in cells[2:]:
+        apart, again, prompts = row[1:4], row[4], row[5]
+        assert all(float(one) <= MOST for one in apart)
+        assert float(again) == 0 and prompts == f"{PROMPTS} of {PROMPTS}"
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -2,7 +2,6 @@ import dataclasses
 
 import pytest
 
-from archlab.architecture import Architecture
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.t5 import T5
 from archlab.size import Size
@@ -83,14 +82,6 @@ def test_keys_that_heads_share_are_refused():
         ValueError, match="a key head for each of 6 query heads, and Size.kv_heads=2"
     ):
         T5.fields(dataclasses.replace(size, kv_heads=2), architecture)
-
-
-def test_logits_off_a_table_that_is_not_scaled_are_refused():
-    size, _ = T5.settings(Configuration(SMALL))
-    with pytest.raises(
-        ValueError, match="as Architecture.scaled=True does, and this one has False"
-    ):
-        T5.fields(size, Architecture("encoder_decoder", "relative", scaled=False))
 
 
 def test_the_bias_that_old_files_hold_is_left():

@@ -52,6 +52,24 @@ def test_a_file_that_was_changed_is_told(home, tmp_path):
         words.read(tmp_path)
 
 
+@pytest.mark.parametrize("many", [-1, "7", True])
+def test_sentinels_that_cannot_be_are_told(home, tmp_path, many):
+    (tmp_path / "spiece.model").write_bytes((home / "mine.model").read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"extra_ids": many}))
+    with pytest.raises(ValueError, match="tokenizer_config.json: extra_ids="):
+        words.found(tmp_path, config())
+
+
+def test_a_vocabulary_is_beside_the_weights_or_not_at_all(home, tmp_path):
+    words.write(Vocabulary(str(home / "mine.model")), tmp_path)
+    path = tmp_path / "archlab.json"
+    said = json.loads(path.read_text())
+    for elsewhere in ("../spiece.model", str(home / "mine.model")):
+        path.write_text(json.dumps({"vocabulary": said["vocabulary"] | {"path": elsewhere}}))
+        with pytest.raises(ValueError, match="is not beside it"):
+            words.read(tmp_path)
+
+
 def test_published_vocabularies_have_their_published_ids(tmp_path):
     """Those of T5, GPT-2 and BERT, where they lie beside the checkout."""
     files = {"t5": ["spiece.model"], "gpt2": ["encoder.json", "vocab.bpe"]}
