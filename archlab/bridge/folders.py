@@ -53,7 +53,10 @@ def write(model: Model, folder: Path, form: str = "huggingface", most: int = sha
     half = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         reader = FORMS[form].write(model, half, most)
+        # What is temporary is for its owner alone, and safetensors writes by way of such a file.
         half.chmod(0o755)
+        for path in half.iterdir():
+            path.chmod(0o644)
         half.replace(folder)
     except Refusal as refusal:
         raise Refusal(

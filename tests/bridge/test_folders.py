@@ -19,6 +19,7 @@ def test_either_form_is_known_when_it_is_read(tmp_path, form):
     read = folders.read(tmp_path / "out")
     assert read.parameters == model.parameters and read.vocabulary == model.vocabulary
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o644}
     again = tmp_path / "again"
     folders.write(read, again, form)
     models.assert_equal(folders.read(again), read)
