@@ -1,6 +1,7 @@
 """What setup.py requires is what archlab imports, and every version is pinned, from anywhere."""
 
 import ast
+import functools
 import importlib.metadata
 import re
 import sys
@@ -60,6 +61,7 @@ def required() -> dict[str, list[str]]:
     }
 
 
+@functools.cache
 def libraries(folder: str) -> set[str]:
     """What the files of a folder import that is neither theirs nor Python's own."""
     found = set()
