@@ -49,6 +49,9 @@ class Stream:
 class Batch:
     """Rows of a step. Host code fills it with NumPy arrays, the step with JAX arrays.
 
+    Those of NumPy are to be read only: two fields that say the same may be one array, and rows that
+    are alike views of one row.
+
     Args:
       encoder: what the encoder reads; None for a decoder alone.
       decoder: what the decoder reads; None for an encoder alone.

@@ -23,8 +23,17 @@ def places(begin_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:
     Returns:
       int64.
     """
-    before_S = np.cumsum(length_S) - length_S
-    return np.arange(np.sum(length_S)) + np.repeat(begin_S - before_S, length_S)
+    is_some_S = length_S > 0
+    if not is_some_S.all():
+        return places(begin_S[is_some_S], length_S[is_some_S])
+    if not len(length_S):
+        return np.zeros(0, int)
+    # From place to place it is one step, and between two stretches the way from one to the other.
+    end_S = np.cumsum(length_S)
+    step_T = np.ones(end_S[-1], int)
+    step_T[0] = begin_S[0]
+    step_T[end_S[:-1]] = begin_S[1:] - (begin_S[:-1] + length_S[:-1] - 1)
+    return np.cumsum(step_T, out=step_T)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +197,44 @@ class Examples:
         left = np.split(inputs_M, np.cumsum(self.given_S)[:-1])
         right = np.split(targets_L, np.cumsum(self.learnt_S)[:-1])
         return list(zip(left, right, strict=True))
+
+
+def joined(parts: list[tuple[int, Examples]], is_one_text: bool) -> Examples:
+    """Puts the examples of several tasks one after another.
+
+    Args:
+      parts: rows of each task, and their examples; either all of them in place, or none.
+      is_one_text: whether they are wanted as one text; otherwise as two sides.
+
+    Returns:
+      The examples of all rows, those of a task after those of the task before it.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    rows, every = zip(*parts, strict=True)
+    before = np.cumsum([0, *rows])
+    row_S = [one.row_S + first for one, first in zip(every, before[:-1], strict=True)]
+    together = sides = weights_L = None
+    if is_one_text:
+        together = np.concatenate([one.together() for one in every])
+    else:
+        sides = tuple(map(np.concatenate, zip(*(one.apart() for one in every), strict=True)))
+    if any(one.weights_L is not None for one in every):
+        weights_L = np.concatenate(
+            [
+                np.ones(one.learnt_S.sum(), np.float32) if one.weights_L is None else one.weights_L
+                for one in every
+            ]
+        )
+    return Examples(
+        np.concatenate(row_S),
+        np.concatenate([one.given_S for one in every]),
+        np.concatenate([one.learnt_S for one in every]),
+        together,
+        sides,
+        weights_L,
+        every[0].is_in_place,
+    )
 
 
 def even(inputs_BM: np.ndarray, targets_BL: np.ndarray) -> Examples:

@@ -26,20 +26,21 @@ ROUNDS = 4  # grain's own advice: the fewest that look random
 SMALL = 2**16  # up to here a permutation is made whole; grain would walk as far to find one place
 
 
-def shuffled(index: int, size: int, key: int) -> int:
-    """Finds a place in a permutation of `range(size)`; a long one is never made whole.
+def shuffled(index_B: np.ndarray, size: int, key: int) -> np.ndarray:
+    """Finds places in a permutation of `range(size)`; a long one is never made whole.
 
     Args:
-      index: place, below `size`.
+      index_B: int64, places, below `size`.
       size: of the permutation, 1 or more, below 2^32.
       key: which permutation.
 
     Returns:
-      What stands at that place.
+      int64, what stands at those places.
     """
     if size <= SMALL:
-        return int(_permutation(size, key)[index])
-    return index_shuffle(index, max_index=size - 1, seed=key % 2**32, rounds=ROUNDS)
+        return _permutation(size, key)[index_B].astype(np.int64)
+    one = functools.partial(index_shuffle, max_index=size - 1, seed=key % 2**32, rounds=ROUNDS)
+    return np.asarray([one(index) for index in index_B.tolist()], np.int64)
 
 
 @functools.lru_cache(maxsize=256)
@@ -209,12 +210,11 @@ class Chunks:
         )
         epoch_B, index_B = np.divmod(number_B, self.chunks)
         start_B = before + slot_B * self.raw[task]
-        for epoch in np.unique(epoch_B):
-            key = hashed("epoch", *self.key, int(epoch))
-            phase = hashed("phase", *self.key, int(epoch)) % self.length
+        for epoch in {*epoch_B.tolist()}:
+            key = hashed("epoch", *self.key, epoch)
+            phase = hashed("phase", *self.key, epoch) % self.length
             at = epoch_B == epoch
-            places = [shuffled(index, self.chunks, key) for index in index_B[at].tolist()]
-            start_B[at] += np.asarray(places, np.int64) * self.length + phase
+            start_B[at] += shuffled(index_B[at], self.chunks, key) * self.length + phase
         return start_B
 
     def epochs(self, task: int, rows: int) -> float:

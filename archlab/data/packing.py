@@ -1,6 +1,7 @@
 """Examples of many rows to a `Batch` of arrays, all rows together."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -11,52 +12,98 @@ from archlab.data.row import DECODER, ENCODER, PAIR, Row
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Where segments lie in rows, one after another, with padding after a row's last.
+    """Where stretches of tokens lie in rows, one after another, and padding after a row's last.
+
+    What is the same in every row is made once, and all rows are views of it.
 
     Args:
       begin_S: where each begins in its row.
       length_S: of each.
-      is_text_BL: which positions hold a segment; None if all do.
+      place_S: how many stretches come before each, the padding of rows among them.
+      lengths: of all of those, however short.
       shape: rows, and positions of each.
+      is_even: whether every row is laid out as the first.
+      is_full: whether there is no padding.
     """
 
     begin_S: np.ndarray
     length_S: np.ndarray
-    is_text_BL: np.ndarray | None
+    place_S: np.ndarray
+    lengths: np.ndarray
     shape: tuple[int, int]
+    is_even: bool
+    is_full: bool
 
     @staticmethod
     def of(row_S: np.ndarray, length_S: np.ndarray, rows: int, room: int) -> "_Layout":
+        many_B = np.bincount(row_S, minlength=rows)
         used_B = np.bincount(row_S, length_S, rows).astype(int)
         if used_B.max(initial=0) > room:
             row = int(np.argmax(used_B))
             raise ValueError(f"row {row} holds {used_B[row]} tokens and has room for {room}")
         begin_S = np.cumsum(length_S) - length_S - (np.cumsum(used_B) - used_B)[row_S]
-        is_full = np.sum(used_B) == rows * room
-        is_text_BL = None if is_full else np.arange(room) < used_B[:, None]
-        return _Layout(begin_S, length_S, is_text_BL, (rows, room))
+        place_S = np.arange(len(row_S)) + row_S
+        lengths = np.empty(len(row_S) + rows, int)
+        lengths[place_S] = length_S
+        lengths[np.cumsum(many_B + 1) - 1] = room - used_B
+        is_even = _is_same(many_B, rows) and _is_same(length_S, rows)
+        is_full = bool(np.all(used_B == room))
+        return _Layout(begin_S, length_S, place_S, lengths, (rows, room), is_even, is_full)
+
+    @functools.cached_property
+    def _made(self) -> "_Layout":
+        """The layout of the first row, if that of the others is the same; or else of all."""
+        if not self.is_even:
+            return self
+        many = len(self.begin_S) // self.shape[0]
+        first = (array[:many] for array in (self.begin_S, self.length_S, self.place_S))
+        lengths, shape = self.lengths[: many + 1], (1, self.shape[1])
+        return _Layout(*first, lengths, shape, False, self.is_full)
 
     def placed(self, value_T: np.ndarray) -> np.ndarray:
-        """Lays what segments hold into the rows, and 0 on padding."""
-        if self.is_text_BL is None:
+        """Lays what stretches hold into the rows, and 0 on padding."""
+        if self.is_full:
             return value_T.reshape(self.shape)
         value_BL = np.zeros(self.shape, value_T.dtype)
-        value_BL[self.is_text_BL] = value_T
+        value_BL[self.spread(np.ones_like(self.length_S), bool)] = value_T
         return value_BL
 
-    def spread(self, value_S: np.ndarray) -> np.ndarray:
-        """Gives every position its segment's number, and padding 0."""
-        return self.placed(np.repeat(value_S.astype(np.int32), self.length_S))
+    def spread(self, value_S: np.ndarray, kind: type = np.int32) -> np.ndarray:
+        """Gives every position its stretch's value, and padding 0; not to be written to."""
+        made = self._made if self.is_even and _is_same(value_S, self.shape[0]) else self
+        value_S = value_S[: len(made.length_S)].astype(kind)
+        if self.is_full:
+            value_BL = np.repeat(value_S, made.length_S).reshape(made.shape)
+        else:
+            values = np.zeros(len(made.lengths), kind)
+            values[made.place_S] = value_S
+            value_BL = np.repeat(values, made.lengths).reshape(made.shape)
+        return value_BL if made is self else np.broadcast_to(value_BL, self.shape)
 
     def stream(self, token_T: np.ndarray, split_S: np.ndarray) -> Stream:
         """What a stack reads; split_S is where the inputs of each segment end in it."""
+        made = self._made
+        position_BL = np.arange(self.shape[1], dtype=np.int32) - made.spread(made.begin_S)
+        if not self.is_full:
+            position_BL *= made.spread(np.ones_like(made.begin_S))
+        if made is not self:
+            position_BL = np.broadcast_to(position_BL, self.shape)
         start_BL = self.spread(self.begin_S)
-        position_BL = np.arange(self.shape[1], dtype=np.int32) - start_BL
-        if self.is_text_BL is not None:
-            position_BL *= self.is_text_BL
-        split_BL = self.spread(self.begin_S + split_S)
         end_BL = self.spread(self.begin_S + self.length_S)
+        # The inputs are often nothing of a segment, or all of it.
+        if not np.any(split_S):
+            split_BL = start_BL
+        elif np.array_equal(split_S, self.length_S):
+            split_BL = end_BL
+        else:
+            split_BL = self.spread(self.begin_S + split_S)
         return Stream(self.placed(token_T), position_BL, start_BL, split_BL, end_BL)
+
+
+def _is_same(value_S: np.ndarray, rows: int) -> bool:
+    """Whether all rows have the same values, of which each has equally many."""
+    many, rest = divmod(len(value_S), rows)
+    return not rest and bool(np.all(value_S.reshape(rows, many) == value_S[:many]))
 
 
 def pack(examples: Examples, objective_B: np.ndarray, row: Row, start: int = 0) -> Batch:
@@ -103,7 +150,7 @@ def _pair(examples: Examples, objective_B: np.ndarray, row: Row, start: int) -> 
         right.spread(left.begin_S),
         right.spread(left.begin_S + given_S),
         right.placed(targets),
-        right.placed(_weights(examples)),
+        _weights(examples, right),
         objective_B,
     )
 
@@ -113,12 +160,12 @@ def _encoder(examples: Examples, objective_B: np.ndarray, row: Row, start: int) 
     inputs, targets = examples.apart()
     layout = _Layout.of(examples.row_S, examples.given_S, len(objective_B), row.total)
     stream = layout.stream(inputs, examples.given_S)
-    learnt = layout.placed(targets), layout.placed(_weights(examples))
+    learnt = layout.placed(targets), _weights(examples, layout)
     return Batch(stream, None, None, None, *learnt, objective_B)
 
 
 def _decoder(examples: Examples, objective_B: np.ndarray, row: Row, start: int) -> Batch:
-    given_S, weights = examples.given_S, _weights(examples)
+    row_S, given_S, rows = examples.row_S, examples.given_S, len(objective_B)
     if examples.is_in_place:
         read, said = examples.apart()
         length_S = split_S = given_S
@@ -127,12 +174,19 @@ def _decoder(examples: Examples, objective_B: np.ndarray, row: Row, start: int) 
         length_S = given_S + examples.learnt_S
         # The position that reads the last input predicts the first target: it ends the inputs.
         split_S = np.where(given_S > 0, np.minimum(given_S + 1, length_S), 0)
-        if given_S.any():
-            learnt, weights = weights, np.zeros(len(said), np.float32)
-            weights[~examples.is_given_T] = learnt
-    layout = _Layout.of(examples.row_S, length_S, len(objective_B), row.total)
+    layout = _Layout.of(row_S, length_S, rows, row.total)
+    if examples.is_in_place or not given_S.any():
+        weight_BL = _weights(examples, layout)
+    elif examples.weights_L is None:
+        halves = np.stack([given_S, examples.learnt_S], axis=1).reshape(-1)
+        sides = _Layout.of(np.repeat(row_S, 2), halves, rows, row.total)
+        weight_BL = sides.spread(np.tile([0, 1], len(row_S)), np.float32)
+    else:
+        weight_T = np.zeros(len(said), np.float32)
+        weight_T[~examples.is_given_T] = examples.weights_L
+        weight_BL = layout.placed(weight_T)
     stream = layout.stream(_moved(read, length_S, start), split_S)
-    return Batch(None, stream, None, None, layout.placed(said), layout.placed(weights), objective_B)
+    return Batch(None, stream, None, None, layout.placed(said), weight_BL, objective_B)
 
 
 def _moved(token_T: np.ndarray, length_S: np.ndarray, start: int) -> np.ndarray:
@@ -143,8 +197,10 @@ def _moved(token_T: np.ndarray, length_S: np.ndarray, start: int) -> np.ndarray:
     return moved_T
 
 
-def _weights(examples: Examples) -> np.ndarray:
-    """How much each target counts."""
+def _weights(examples: Examples, layout: _Layout) -> np.ndarray:
+    """How much each position counts of a layout that holds the targets."""
     if examples.weights_L is not None:
-        return examples.weights_L
-    return np.ones(int(np.sum(examples.learnt_S)), np.float32)
+        return layout.placed(examples.weights_L)
+    if layout.is_full:
+        return np.broadcast_to(np.float32(1), layout.shape)
+    return layout.spread(np.ones_like(layout.length_S), np.float32)

@@ -5,19 +5,20 @@ Which text makes up row n of a stage, and what is hidden of it, follows from (se
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 
 from archlab.batch import Batch, Stream
 from archlab.data import memory
-from archlab.data.examples import Examples
+from archlab.data.examples import Examples, joined
 from archlab.data.options import EXAMPLES, STREAMING
 from archlab.data.order import Chunks, Order
 from archlab.data.packing import pack
 from archlab.data.readers import Reader, Stored, Whole, Windows
 from archlab.data.recipes import Recipe
-from archlab.data.row import Row
+from archlab.data.row import DECODER, Row
 from archlab.data.store import Store
 from archlab.data.streamed import Streamed
 
@@ -104,7 +105,7 @@ class Rows:
         """
         task_B, rank_B = self._order.places(first, rows)
         made = []
-        for task in np.unique(task_B).tolist():
+        for task in sorted({*task_B.tolist()}):
             at = np.flatnonzero(task_B == task)
             made.append((task, at, self._readers[task].examples(rank_B[at])))
         return made
@@ -120,18 +121,24 @@ class Rows:
           NumPy arrays.
         """
         own = self._own(rows)
-        edges = np.flatnonzero(np.diff(own) != 1) + 1  # chance is of consecutive rows
-        made = [self._batch(first + int(run[0]), len(run)) for run in np.split(own, edges)]
-        return made[0] if len(made) == 1 else _joined(made, np.split(np.arange(len(own)), edges))
+        # Chance is of consecutive rows.
+        edges = [0, *(np.flatnonzero(np.diff(own) != 1) + 1).tolist(), len(own)]
+        runs = [*itertools.pairwise(edges)]
+        made = [self._batch(first + int(own[low]), high - low) for low, high in runs]
+        return made[0] if len(made) == 1 else _joined(made, [np.arange(*run) for run in runs])
 
     def _batch(self, first: int, rows: int) -> Batch:
-        parts = []
-        for task, at, examples in self.examples(first, rows):
-            objective_B = np.full(len(at), task, np.int32)
-            parts.append((at, pack(examples, objective_B, self.row, self.vocabulary.start)))
-        if len(parts) == 1:
-            return parts[0][1]
-        return _joined([part for _, part in parts], [at for at, _ in parts])
+        parts, packed, places = self.examples(first, rows), [], []
+        for is_in_place in (False, True):
+            own = [part for part in parts if part[2].is_in_place == is_in_place]
+            if own:
+                is_one_text = self.row.kind == DECODER and not is_in_place
+                examples = joined([(len(at), made) for _, at, made in own], is_one_text)
+                task_B = [np.full(len(at), task, np.int32) for task, at, _ in own]
+                start = self.vocabulary.start
+                packed.append(pack(examples, np.concatenate(task_B), self.row, start))
+                places.append(np.concatenate([at for _, at, _ in own]))
+        return packed[0] if len(parts) == 1 else _joined(packed, places)
 
     def epochs(self, rows: int) -> dict[str, float]:
         """Says how often each task's text was read.
@@ -219,14 +226,16 @@ class Rows:
 
 def _joined(parts: list, places: list[np.ndarray]):
     """Rows of several batches as one, each batch's in its places."""
-    if parts[0] is None:
-        return None
-    if isinstance(parts[0], Batch | Stream):
-        fields = [field.name for field in dataclasses.fields(parts[0])]
-        return type(parts[0])(
-            *(_joined([getattr(part, name) for part in parts], places) for name in fields)
-        )
-    joined = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
-    for part, at in zip(parts, places, strict=True):
-        joined[at] = part
-    return joined
+    order_B = np.argsort(np.concatenate(places))
+
+    def join(*found):
+        if isinstance(found[0], Batch | Stream):
+            fields = [field.name for field in dataclasses.fields(found[0])]
+            return type(found[0])(
+                *(join(*(getattr(one, name) for one in found)) for name in fields)
+            )
+        if found[0] is None:
+            return None
+        return (found[0] if len(found) == 1 else np.concatenate(found)).take(order_B, axis=0)
+
+    return join(*parts)

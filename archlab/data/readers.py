@@ -120,12 +120,12 @@ class Packed:
           int64 numbers of the pieces, row after row, and int64 which of the rows each is in.
         """
         epoch_B, index_B = np.divmod(rank_B, self.packed.rows)
-        key = {epoch: hashed("epoch", *self.key, epoch) for epoch in np.unique(epoch_B).tolist()}
-        row_B = [
-            shuffled(index, self.packed.rows, key[epoch])
-            for epoch, index in zip(epoch_B.tolist(), index_B.tolist(), strict=True)
-        ]
-        return self.packed.of(np.asarray(row_B, np.int64))
+        row_B = np.empty_like(index_B)
+        for epoch in {*epoch_B.tolist()}:
+            at = epoch_B == epoch
+            key = hashed("epoch", *self.key, epoch)
+            row_B[at] = shuffled(index_B[at], self.packed.rows, key)
+        return self.packed.of(row_B)
 
 
 @dataclasses.dataclass(frozen=True)

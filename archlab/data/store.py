@@ -7,7 +7,7 @@ in a bucket, what is asked for is all that is read. `shards.py` says how they li
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,18 +136,18 @@ class Store:
           row; every row begins a new piece.
         """
         at_B = np.asarray(starts, np.int64) % self.tokens
-        self._fill(tokens_BL := np.empty((len(at_B), length), np.int32), at_B)
+        tokens_BL = self._rows(at_B, length)
         # Ends inside a row: past its first token, before its last. Each closes a piece, and the
         # row's own end one more. They are counted on through the repeated text.
-        first_B, past_B = self._closed(at_B), self._closed(at_B + length - 1)
+        first_B, past_B = self._closed(np.stack([at_B, at_B + length - 1]))
         pieces_B = past_B - first_B + 1
         last_B = np.cumsum(pieces_B) - 1
         number = np.arange(pieces_B.sum()) - np.repeat(last_B + 1 - pieces_B - first_B, pieces_B)
         turn, document = np.divmod(number, self.documents)
         stop = turn * self.tokens + self.ends[document]
         stop[last_B] = at_B + length
-        lengths = np.diff(stop, prepend=0)
-        begin = last_B + 1 - pieces_B
+        lengths, begin = stop.copy(), last_B + 1 - pieces_B
+        lengths[1:] -= stop[:-1]
         lengths[begin] = stop[begin] - at_B
         return tokens_BL, lengths
 
@@ -161,54 +161,30 @@ class Store:
         Returns:
           int32 tokens, and where documents end in them: one past their last token, in order.
         """
-        at_B = np.asarray([start % self.tokens])
-        tokens_BL = np.empty((1, length), np.int32)
-        self._fill(tokens_BL, at_B)
-        low, high = self._closed(np.asarray([at_B[0], at_B[0] + length]))
+        at = start % self.tokens
+        low, high = self._closed(np.asarray([at, at + length]))
         turn, document = np.divmod(np.arange(low, high), self.documents)
-        return tokens_BL[0], turn * self.tokens + self.ends[document] - at_B[0]
+        (tokens,) = self._rows(np.asarray([at]), length)
+        return tokens, turn * self.tokens + self.ends[document] - at
 
     def _closed(self, at: np.ndarray) -> np.ndarray:
         """How many documents have ended at or before places in the text, repeated."""
         turn, place = np.divmod(at, self.tokens)
         return turn * self.documents + np.searchsorted(self.ends, place, "right")
 
-    def _fill(self, tokens_BL: np.ndarray, at_B: np.ndarray) -> None:
-        length = tokens_BL.shape[1]
+    def _rows(self, at_B: np.ndarray, length: int) -> np.ndarray:
+        """Rows of tokens. Those that lie in one shard, as almost all do, are read together."""
+        tokens_BL = np.empty((len(at_B), length), np.int32)
         shard_B = np.searchsorted(self._edges, at_B, "right") - 1
-        low_B = at_B - self._edges[shard_B]
-        if not self._place.is_here:
-            self._fetch(tokens_BL, [*self._cuts(range(len(at_B)), shard_B, low_B, length)])
-            return
-        maps = {shard: self._map(shard) for shard in np.unique(shard_B).tolist()}
-        is_whole_B = at_B + length <= self._edges[shard_B + 1]
-        # A thousand rows a batch: what is done for each of them is a slice and a copy.
-        rows = np.flatnonzero(is_whole_B)
-        places = zip(rows.tolist(), shard_B[rows].tolist(), low_B[rows].tolist(), strict=True)
-        for row, shard, low in places:
-            tokens_BL[row] = maps[shard][low : low + length]
-        rest = np.flatnonzero(~is_whole_B).tolist()
-        for row, column, shard, low, high in self._cuts(rest, shard_B, low_B, length):
-            tokens_BL[row, column : column + high - low] = self._map(shard)[low:high]
-
-    def _fetch(self, tokens_BL: np.ndarray, cuts: list[tuple[int, int, int, int, int]]) -> None:
-        width = self._said["width"]
-        wanted = [(self._shards[n]["file"], low * width, high * width) for *_, n, low, high in cuts]
-        for (row, column, _, low, high), raw in zip(cuts, self._place.ranges(wanted), strict=True):
-            tokens_BL[row, column : column + high - low] = np.frombuffer(raw, self._kind)
-
-    def _cuts(
-        self, rows: Iterable[int], shard_B: np.ndarray, low_B: np.ndarray, length: int
-    ) -> Iterator[tuple[int, int, int, int, int]]:
-        """The parts of shards that fill rows: row, column, shard, first token, one past the last"""
-        sizes = np.diff(self._edges).tolist()
-        for row in rows:
-            column, shard, low = 0, int(shard_B[row]), int(low_B[row])
-            while column < length:
-                high = min(sizes[shard], low + length - column)
-                yield row, column, shard, low, high
-                column += high - low
-                shard, low = (shard + 1) % len(sizes), 0
+        is_whole_B = (at_B + length <= self._edges[shard_B + 1]) & self._place.is_here
+        for shard in {*shard_B[is_whole_B].tolist()}:
+            own = np.flatnonzero(is_whole_B & (shard_B == shard))
+            # A view of the shard that has a row for each place where one may begin.
+            every = np.lib.stride_tricks.sliding_window_view(self._map(shard), length)
+            tokens_BL[own] = every[at_B[own] - self._edges[shard]]
+        rest = np.flatnonzero(~is_whole_B)
+        self._read(tokens_BL.reshape(-1), rest * length, at_B[rest], np.full(len(rest), length))
+        return tokens_BL
 
     def pieces(self, start_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:
         """Reads pieces of any lengths.
@@ -221,9 +197,35 @@ class Store:
           int32 tokens of all pieces, one after another.
         """
         tokens_T = np.empty(int(np.sum(length_S)), np.int32)
-        for end, start, length in zip(np.cumsum(length_S), start_S, length_S, strict=True):
-            self._fill(tokens_T[None, end - length : end], np.asarray([start]))
+        self._read(tokens_T, np.cumsum(length_S) - length_S, start_S, length_S)
         return tokens_T
+
+    def _read(self, tokens_T: np.ndarray, place_S: np.ndarray, *pieces: np.ndarray) -> None:
+        """Puts pieces, of which there are starts and lengths, where they belong."""
+        cuts = [*self._cuts(place_S, *pieces)]
+        if self._place.is_here:
+            found = (self._map(shard)[low:high] for _, shard, low, high in cuts)
+        else:
+            width, kind = self._said["width"], self._kind
+            asked = [
+                (self._shards[n]["file"], low * width, high * width) for _, n, low, high in cuts
+            ]
+            found = (np.frombuffer(raw, kind) for raw in self._place.ranges(asked))
+        for (place, *_), tokens in zip(cuts, found, strict=True):
+            tokens_T[place : place + len(tokens)] = tokens
+
+    def _cuts(self, *pieces: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+        """Of pieces' places, starts and lengths: place, shard, first token, one past the last."""
+        sizes = np.diff(self._edges).tolist()
+        shard_S = np.searchsorted(self._edges, pieces[1], "right") - 1
+        low_S = pieces[1] - self._edges[shard_S]
+        every = (one.tolist() for one in (pieces[0], pieces[2], shard_S, low_S))
+        for place, left, shard, low in zip(*every, strict=True):
+            while left:
+                high = min(sizes[shard], low + left)
+                yield place, shard, low, high
+                place, left = place + high - low, left - (high - low)
+                shard, low = (shard + 1) % len(sizes), 0
 
     @functools.cached_property
     def _edges(self) -> np.ndarray:

@@ -144,9 +144,8 @@ class Streamed:
             packed = bins.fill(given_S, learnt_S, self._row, WINDOW)
             left, right = np.cumsum([0, *given_S]), np.cumsum([0, *learnt_S])
             key = hashed("window", *self._key, number)
-            for at in range(packed.rows):
-                row = shuffled(at, packed.rows, key)
-                chosen_S, _ = packed.of(np.asarray([row]))
+            for row in shuffled(np.arange(packed.rows), packed.rows, key)[:, None]:
+                chosen_S, _ = packed.of(row)
                 given = [slice(left[one], left[one + 1]) for one in chosen_S]
                 learnt = [slice(right[one], right[one + 1]) for one in chosen_S]
                 inputs, targets, weights = (

@@ -1,5 +1,7 @@
 """Flat arrays and lengths say the same as lists of lists."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +123,23 @@ def test_even_examples_are_one_a_row():
 def test_a_row_may_be_without_pieces():
     text = Text(np.asarray([5], np.int32), np.asarray([1]), np.asarray([1]), 3)
     assert text.used_B.tolist() == [0, 1, 0] and text.place_S.tolist() == [0]
+
+
+PARTS = st.lists(st.tuples(st.booleans(), st.booleans(), SIDES), min_size=1, max_size=3)
+
+
+@given(parts=PARTS, is_one_text=st.booleans())
+def test_examples_of_several_tasks_stand_one_after_another(parts, is_one_text):
+    made, wanted, counted = [], [], []
+    for is_joined, is_weighted, sides in parts:
+        one = (joined if is_joined else apart)(sides)
+        weights = np.full(one.learnt_S.sum(), 0.5 if is_weighted else 1, np.float32)
+        one = dataclasses.replace(one, weights_L=weights if is_weighted else None)
+        made.append((len(sides) + 1, one))  # and a row without examples
+        wanted += [*texts.by_row(one, len(sides)), []]
+        counted += weights.tolist()
+    found = examples.joined(made, is_one_text)
+    assert texts.by_row(found, len(wanted)) == wanted
+    if found.weights_L is not None:
+        assert found.weights_L.tolist() == counted
+    assert (found.weights_L is None) == (not any(is_weighted for _, is_weighted, _ in parts))

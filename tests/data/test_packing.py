@@ -152,6 +152,23 @@ def test_equals_the_slow_loop(kind, data, begin, is_joined):
 
 
 @pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
+@given(data=st.data(), rows=st.integers(2, 4))
+def test_rows_that_are_alike_are_laid_out_once(kind, data, rows):
+    (row, *_) = data.draw(rows_of(kind))
+    again = [
+        [example(one.inputs, [*one.targets[1:], number]) for one in row] for number in range(rows)
+    ]
+    is_in_place, own = kind in (ENCODER, IN_PLACE), DECODER if kind == IN_PLACE else kind
+    made = flat(again, is_in_place, is_weighted=False)
+    batch = pack(made, np.zeros(rows, np.int32), Row(INPUTS, TARGETS, own), 7)
+    wanted, found = slowly(again, kind, 7), arrays(batch)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, wanted[name], err_msg=name)
+        is_layout = name not in ("e_tokens", "d_tokens", "target")
+        assert not is_layout or not row or array.strides[0] == 0, name
+
+
+@pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
 @given(data=st.data())
 def test_every_target_counts_unless_it_is_said(kind, data):
     rows = data.draw(rows_of(kind))

@@ -23,7 +23,7 @@ LAYERS = """
 1  architecture bindings experiments mesh modules processes record size stages kernels/chunked
    kernels/dense kernels/grid model/visibility report/lines data/bins data/options data/order
    data/packing data/prefetch data/shards data/sources data/tokenizers bridge/configuration
-   bridge/shards
+   bridge/shards data/objectives/runs
 2  ledger shares statements things commands/vocabularies kernels/pallas report/history
    train/bits train/optimizer data/code data/corpora data/plan data/store data/vocabulary
    bridge/table

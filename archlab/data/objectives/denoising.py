@@ -12,58 +12,13 @@ from archlab.data.chance import Chance
 from archlab.data.examples import Examples, Text, even
 from archlab.data.objectives import masks
 from archlab.data.objectives.objective import Objective, longest
+from archlab.data.objectives.runs import Side, turns
 from archlab.data.row import ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 
 RATE, MEAN = 0.15, 3.0  # T5's span corruption
 SLACK = 1.04  # more text than rows hold on average, where how much they hold is chance
 FORMS = ("sentinels", "dropped", "replaced", "masked", "shuffled")
-
-
-def hide(
-    tokens_BL: np.ndarray,
-    is_hidden_BL: np.ndarray,
-    first: int,
-    is_read_BL: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Puts a sentinel in place of each hidden span.
-
-    Example, of one row that is read whole:
-      tokens_BL      5 6 7 8 9 1
-      is_hidden_BL   0 1 1 0 0 1
-      what is left   5 S0  8 9 S1
-      the reverse    S0  6 7 S1 1    hides what is shown, and so says what is hidden
-
-    Args:
-      tokens_BL: int32.
-      is_hidden_BL: bool.
-      first: id of the first span's sentinel; the next span has the next lower.
-      is_read_BL: bool, what is read at all; the rest leaves no trace. None reads everything.
-
-    Returns:
-      int32, what is left of all rows, one after another, and int64, how much of each.
-
-    Source: `t5.data.preprocessors.noise_span_to_unique_sentinel`.
-    """
-    is_shown_BL = ~is_hidden_BL
-    begins_BL = is_hidden_BL.copy()
-    begins_BL[:, 1:] &= is_shown_BL[:, :-1]
-    if is_read_BL is not None:
-        begins_BL &= is_read_BL
-        is_shown_BL &= is_read_BL
-    begin = np.flatnonzero(begins_BL)
-    many_B = np.bincount(begin // tokens_BL.shape[1], minlength=len(tokens_BL))
-    before = np.repeat(np.cumsum(many_B) - many_B, many_B)
-    marked_BL = tokens_BL.copy()
-    marked_BL.reshape(-1)[begin] = first - (np.arange(len(begin)) - before)
-    return _left(marked_BL, begins_BL | is_shown_BL)
-
-
-def _left(tokens_BL: np.ndarray, is_left_BL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some of the tokens of all rows, one after another, and how many of each."""
-    place = np.flatnonzero(is_left_BL)
-    edges = np.searchsorted(place, np.arange(len(tokens_BL) + 1) * tokens_BL.shape[1])
-    return tokens_BL.reshape(-1).take(place), np.diff(edges)
 
 
 def span_lengths(length: int, rate: float = RATE, mean: float = MEAN) -> tuple[int, int]:
@@ -184,35 +139,56 @@ class Denoising(Objective):
         if self.is_in_place:
             shown_BL = self._shown(text, chance, vocabulary)
             return even(_framed(modes, shown_BL, end), _framed([], tokens_BL, end))
-        is_hidden_BL = self._hidden(chance, tokens_BL.shape[1])
-        is_read_BL = None if self.mean else self._fits(is_hidden_BL, row, vocabulary)
-        inputs, given_S = self._side(modes, tokens_BL, is_hidden_BL, is_read_BL, vocabulary)
-        targets, learnt_S = self._side([], tokens_BL, ~is_hidden_BL, is_read_BL, vocabulary)
-        return Examples(np.arange(text.rows), given_S, learnt_S, sides=(inputs, targets))
-
-    def _side(
-        self,
-        before: list[int],
-        tokens_BL: np.ndarray,
-        is_hidden_BL: np.ndarray,
-        is_read_BL: np.ndarray | None,
-        vocabulary: Vocabulary,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What is left of each row, with its mode and end, which are hidden from nobody."""
-        framed = _framed(before, tokens_BL, [vocabulary.end])
-        is_hidden = _framed([False] * len(before), is_hidden_BL, [False])
-        is_read = None
-        if is_read_BL is not None:
-            is_read = _framed([True] * len(before), is_read_BL, [True])
-        if self.form == "dropped":
-            return _left(framed, ~is_hidden if is_read is None else is_read & ~is_hidden)
-        return hide(framed, is_hidden, vocabulary.sentinel(0), is_read)
-
-    def _hidden(self, chance: Chance, length: int) -> np.ndarray:
-        """Which tokens of each row are hidden."""
         if self.mean:
-            return masks.spans(chance, length, self.rate, self.mean, self.is_rolled)
-        return masks.tokens(chance, length, self.rate)
+            first = vocabulary.sentinel(0) if self.form == "sentinels" else None
+            runs = masks.spans(chance, tokens_BL.shape[1], self.rate, self.mean, self.is_rolled)
+            left, right = runs.sides(tokens_BL, first, modes, end)
+        else:
+            is_hidden_BL = masks.tokens(chance, tokens_BL.shape[1], self.rate)
+            left, right = self._sides_of(tokens_BL, is_hidden_BL, row, vocabulary)
+        return Examples(np.arange(text.rows), left[1], right[1], sides=(left[0], right[0]))
+
+    def _sides_of(
+        self, tokens_BL: np.ndarray, is_hidden_BL: np.ndarray, row: Row, vocabulary: Vocabulary
+    ) -> tuple[Side, Side]:
+        """What `Runs.sides` makes, of runs so short that they are not looked up, as far as it fits.
+
+        A row is read up to the last token with which both of its sides fit.
+        """
+        modes, end = [vocabulary.modes[self.mode]] if self.mode else [], [vocabulary.end]
+        hidden_BL = _counted(is_hidden_BL)
+        inputs_BL = (
+            np.arange(1, tokens_BL.shape[1] + 1, dtype=np.int32) - hidden_BL + len(modes) + 1
+        )
+        targets_BL = hidden_BL + 1
+        left_BL = right_BL = tokens_BL
+        is_left_BL, is_right_BL = ~is_hidden_BL, is_hidden_BL
+        is_read_BL = np.ones_like(is_hidden_BL)
+        if self.form == "sentinels":
+            begins_BL = turns(is_hidden_BL)
+            # Runs are shown and hidden by turns: of two neighbours, each side names one.
+            run_BL = _counted(begins_BL)
+            is_read_BL = run_BL <= 2 * vocabulary.sentinels
+            named_BL = (run_BL + is_hidden_BL[:, :1]) >> 1
+            inputs_BL += named_BL
+            targets_BL += run_BL - named_BL
+            is_left_BL, is_right_BL = begins_BL | is_left_BL, begins_BL | is_right_BL
+            # To add and subtract is faster than to choose, where one cannot guess what comes next.
+            name_BL = np.int32(vocabulary.sentinel(0)) - ((run_BL - 1) >> 1)
+            change_BL = (name_BL - tokens_BL) * is_hidden_BL
+            left_BL, right_BL = tokens_BL + change_BL, name_BL - change_BL
+        if row.kind == PAIR:
+            is_read_BL &= (inputs_BL <= row.inputs) & (targets_BL <= row.targets)
+        else:
+            is_read_BL &= inputs_BL + targets_BL <= row.total
+
+        def side(said_BL: np.ndarray, is_said_BL: np.ndarray, before: list[int]) -> Side:
+            said, left = _framed(before, said_BL, end), [True] * len(before)
+            place = np.flatnonzero(_framed(left, is_said_BL & is_read_BL, [True]))
+            edges = np.searchsorted(place, np.arange(len(said) + 1) * said.shape[1])
+            return said.reshape(-1).take(place), np.diff(edges)
+
+        return side(left_BL, is_left_BL, modes), side(right_BL, is_right_BL, [])
 
     def _shown(self, text: Text, chance: Chance, vocabulary: Vocabulary) -> np.ndarray:
         """What stands in place of all tokens."""
@@ -220,8 +196,12 @@ class Denoising(Objective):
         length = tokens_BL.shape[1]
         if self.form == "shuffled":
             return text.tokens_T[masks.shuffled(text.joined(), chance, length)].reshape(-1, length)
-        is_hidden_BL = self._hidden(chance, length)
-        shown_BL = np.where(is_hidden_BL, np.int32(vocabulary.sentinel(0)), tokens_BL)
+        if self.mean:
+            runs = masks.spans(chance, length, self.rate, self.mean, self.is_rolled)
+            is_hidden_BL = runs.is_hidden_BL
+        else:
+            is_hidden_BL = masks.tokens(chance, length, self.rate)
+        shown_BL = tokens_BL + (np.int32(vocabulary.sentinel(0)) - tokens_BL) * is_hidden_BL
         if self.form == "replaced":
             share_BL = chance.shares("shown", length)
             is_other_BL = is_hidden_BL & (share_BL < self.replaced)
@@ -229,23 +209,6 @@ class Denoising(Objective):
             other = share_BL[is_other_BL] / self.replaced
             shown_BL[is_other_BL] = masks.ordinary(other, vocabulary)
         return shown_BL
-
-    def _fits(self, is_hidden_BL: np.ndarray, row: Row, vocabulary: Vocabulary) -> np.ndarray:
-        """How far each row may be read, so that both sides of it fit."""
-        inputs_BL = _counted(~is_hidden_BL) + 1 + bool(self.mode)
-        targets_BL = _counted(is_hidden_BL) + 1
-        is_fit_BL = np.ones_like(is_hidden_BL)
-        if self.form == "sentinels":
-            begins_BL = np.ones_like(is_hidden_BL)
-            begins_BL[:, 1:] = is_hidden_BL[:, 1:] != is_hidden_BL[:, :-1]
-            hidden_BL = _counted(begins_BL & is_hidden_BL)
-            shown_BL = _counted(begins_BL & ~is_hidden_BL)
-            inputs_BL += hidden_BL
-            targets_BL += shown_BL
-            is_fit_BL = np.maximum(shown_BL, hidden_BL) <= vocabulary.sentinels
-        if row.kind == PAIR:
-            return is_fit_BL & (inputs_BL <= row.inputs) & (targets_BL <= row.targets)
-        return is_fit_BL & (inputs_BL + targets_BL <= row.total)
 
 
 def _counted(is_one_BL: np.ndarray) -> np.ndarray:

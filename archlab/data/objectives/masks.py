@@ -4,6 +4,7 @@ import numpy as np
 
 from archlab.data.chance import Chance
 from archlab.data.examples import Text, places
+from archlab.data.objectives.runs import Runs
 from archlab.data.vocabulary import Vocabulary
 
 
@@ -37,9 +38,7 @@ def counts(length: int, rate: float, mean: float) -> tuple[int, int]:
     return noise, min(max(round(noise / mean), 1), length - noise)
 
 
-def spans(
-    chance: Chance, length: int, rate: float, mean: float, is_rolled: bool = False
-) -> np.ndarray:
+def spans(chance: Chance, length: int, rate: float, mean: float, is_rolled: bool = False) -> Runs:
     """Hides spans, all ways to cut noise and text into so many equally likely.
 
     Example, length = 10, rate = 0.4, mean = 2, which hide 4 tokens in 2 spans, 1 and 3 long:
@@ -55,21 +54,19 @@ def spans(
         first token is always shown, and the last always hidden.
 
     Returns:
-      is_hidden_BL, bool.
+      The runs of every row.
 
     Source: `t5.data.preprocessors.random_spans_noise_mask`, with its `random_roll`.
     """
     noise, parts = counts(length, rate, mean)
     hidden_BS = _parts(chance, "hidden", noise, parts)
     shown_BS = _parts(chance, "shown", length - noise, parts)
-    both = np.stack([shown_BS, hidden_BS], axis=2).reshape(-1)
-    is_hidden = np.repeat(np.tile([False, True], chance.rows * parts), both)
-    is_hidden_BL = is_hidden.reshape(chance.rows, length)
+    runs = Runs.alike(shown_BS, hidden_BS)
     if not is_rolled:
-        return is_hidden_BL
+        return runs
     turn_B = (chance.shares("roll", 1)[:, 0] * length).astype(int)
     place_BL = (np.arange(length) - turn_B[:, None]) % length
-    return np.take_along_axis(is_hidden_BL, place_BL, axis=1)
+    return Runs.of(np.take_along_axis(runs.is_hidden_BL, place_BL, axis=1))
 
 
 def _parts(chance: Chance, purpose: str, total: int, parts: int) -> np.ndarray:
@@ -84,8 +81,10 @@ def _parts(chance: Chance, purpose: str, total: int, parts: int) -> np.ndarray:
     key_BL &= ~low
     key_BL |= np.arange(places, dtype=np.uint32)
     key_BL.partition(parts - 2, axis=1)
-    cut_BS = np.sort(key_BL[:, : parts - 1] & low, axis=1) + 1
-    return np.diff(cut_BS, prepend=0, append=total)
+    edges = np.zeros((chance.rows, parts + 1), int)
+    edges[:, 1:-1] = np.sort(key_BL[:, : parts - 1] & low, axis=1) + 1
+    edges[:, -1] = total
+    return edges[:, 1:] - edges[:, :-1]
 
 
 def tokens(chance: Chance, length: int, rate: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from scipy import stats
 
 from archlab.data.objectives import denoising, masks
 from archlab.data.objectives.denoising import FORMS, Denoising
+from archlab.data.objectives.runs import Runs
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from tests import texts
@@ -88,7 +89,7 @@ def sentinels(ids):
 def by_mask(monkeypatch, mask, **settings):
     """What a form makes of a mask."""
     tokens, rows = [5, 6, 7, 8, 9, 1], settings.pop("rows", 1)
-    monkeypatch.setattr(masks, "spans", lambda *_: np.asarray([mask] * rows, bool))
+    monkeypatch.setattr(masks, "spans", lambda *_: Runs.of(np.asarray([mask] * rows, bool)))
     how = Denoising(**settings)
     return made(how, plain(tokens, rows), Row(90, 90, PAIR))
 
@@ -116,26 +117,6 @@ def test_the_example_of_each_form(monkeypatch, form, inputs, targets):
 
 def by_row_(found):
     return by_row(found, len(found.row_S))
-
-
-def test_the_example_of_hide():
-    tokens_BL = np.asarray([[5, 6, 7, 8, 9, 1]], np.int32)
-    is_hidden_BL = np.asarray([MASK], bool)
-    for hidden, wanted in [
-        (is_hidden_BL, [5, S, 8, 9, T]),
-        (~is_hidden_BL, [S, 6, 7, T, 1]),
-    ]:
-        left, many_B = denoising.hide(tokens_BL, hidden, S)
-        assert left.tolist() == wanted and many_B.tolist() == [5] and left.dtype == np.int32
-    assert tokens_BL.tolist() == [[5, 6, 7, 8, 9, 1]]  # the text is left as it was
-
-
-def test_what_is_not_read_leaves_no_trace():
-    tokens_BL = np.asarray([[5, 6, 7, 8], [5, 6, 7, 8]], np.int32)
-    is_hidden_BL = np.asarray([[0, 1, 1, 0], [1, 0, 0, 1]], bool)
-    is_read_BL = np.asarray([[1, 1, 0, 0], [1, 1, 1, 1]], bool)
-    left, many_B = denoising.hide(tokens_BL, is_hidden_BL, S, is_read_BL)
-    assert left.tolist() == [5, S, S, 6, 7, T] and many_B.tolist() == [2, 4]
 
 
 @given(how=SPANS, inputs=LENGTHS, targets=LENGTHS, kind=KINDS, seed=texts.SEEDS, data=st.data())
@@ -214,7 +195,7 @@ def test_the_whole_text_is_said_in_place(how, inputs, targets, kind, seed, data)
     assume(raw >= 2)
     text = data.draw(texts.texts(raw))
     if how.mean:
-        hidden = masks.spans(chance(text.rows, seed), raw, how.rate, how.mean)
+        hidden = masks.spans(chance(text.rows, seed), raw, how.rate, how.mean).is_hidden_BL
     else:
         hidden = masks.tokens(chance(text.rows, seed), raw, how.rate)
     found = by_row(made(how, text, row, seed), text.rows)

@@ -18,6 +18,11 @@ RATES = st.floats(0.02, 0.98)
 MEANS = st.floats(1, 20)
 
 
+def made(*how, **settings):
+    """The masks of what is drawn."""
+    return masks.spans(*how, **settings).is_hidden_BL
+
+
 def spelled(masks_BL):
     return ["".join("01"[int(one)] for one in row) for row in masks_BL]
 
@@ -53,10 +58,10 @@ def test_counts_out_of_range_are_refused(wrong):
     length=st.integers(2, 200), rate=RATES, mean=MEANS, seed=texts.SEEDS, is_rolled=st.booleans()
 )
 def test_counts_are_kept(length, rate, mean, seed, is_rolled):
-    found = masks.spans(chance(5, seed), length, rate, mean, is_rolled)
+    found = made(chance(5, seed), length, rate, mean, is_rolled)
     assert found.shape == (5, length) and found.dtype == bool
     noise, spans = masks.counts(length, rate, mean)
-    plain = masks.spans(chance(5, seed), length, rate, mean)
+    plain = made(chance(5, seed), length, rate, mean)
     for row, unrolled in zip(found, plain, strict=True):
         assert row.sum() == noise
         stretches = runs(unrolled)
@@ -68,8 +73,8 @@ def test_counts_are_kept(length, rate, mean, seed, is_rolled):
 
 
 def test_the_example_of_spans():
-    plain = masks.spans(chance(800), 10, 0.4, 2)
-    rolled = masks.spans(chance(800), 10, 0.4, 2, is_rolled=True)
+    plain = made(chance(800), 10, 0.4, 2)
+    rolled = made(chance(800), 10, 0.4, 2, is_rolled=True)
     pairs = {*zip(spelled(plain), spelled(rolled), strict=True)}
     assert ("0001000111", "1100010001") in pairs
     assert np.roll([*"0001000111"], 2).tolist() == [*"1100010001"]
@@ -86,7 +91,7 @@ def test_every_mask_is_equally_likely(length, rate, mean):
         and mask[0] == "0"
         and mask[-1] == "1"
     ]
-    found = collections.Counter(spelled(masks.spans(chance(200 * len(every)), length, rate, mean)))
+    found = collections.Counter(spelled(made(chance(200 * len(every)), length, rate, mean)))
     assert {*found} == {*every}
     assert stats.chisquare([found[mask] for mask in every]).pvalue > 1e-3
 
@@ -104,7 +109,7 @@ def test_every_way_to_cut_is_equally_likely(total, parts):
 
 def test_both_sides_are_cut_independently():
     seen = collections.Counter()
-    for row in masks.spans(chance(1200), 40, 0.15, 3.0):  # 34 shown and 6 hidden, each in two
+    for row in made(chance(1200), 40, 0.15, 3.0):  # 34 shown and 6 hidden, each in two
         (_, shown), (_, hidden), *_ = runs(row)
         seen[hidden, shown <= 17] += 1
     table = [[seen[span, short] for short in (False, True)] for span in range(1, 6)]
@@ -113,7 +118,7 @@ def test_both_sides_are_cut_independently():
 
 def test_a_roll_is_uniform():
     # A single hidden token, which stands at the end, so that the roll is where it stands.
-    found = np.nonzero(masks.spans(chance(3000), 12, 0.01, 1, is_rolled=True))[1]
+    found = np.nonzero(made(chance(3000), 12, 0.01, 1, is_rolled=True))[1]
     assert stats.chisquare(np.bincount(found, minlength=12)).pvalue > 1e-3
 
 
