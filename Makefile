@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -60,6 +60,9 @@ bench-attention: .venv/tested  ## attention, dense and block by block; writes a 
 
 bench-data: .venv/tested  ## batches beside those of SeqIO and t5, in ten minutes; writes docs/benchmarks_data.md
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.data $(BENCH)
+
+compile-matrix: .venv/tested  ## every architecture compiled for every pod, in an hour; writes docs/compiled.md
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.matrix
 
 clean:  ## removes what make made, all but runs/
 	rm -rf .venv .venv-beam build archlab.egg-info .pytest_cache .ruff_cache

@@ -74,6 +74,7 @@ setup(
             "hypothesis>=6.150",
             "ruff>=0.17",
             "babel",
+            "libtpu",
             "nltk",
             "rouge-score",
             "sacrebleu",

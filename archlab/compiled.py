@@ -1,8 +1,14 @@
 """Compiled programs, kept from one start to the next, so that the second one need not compile."""
 
+import contextlib
+import gzip
+import hashlib
+import json
 import math
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import jax
 
@@ -41,6 +47,41 @@ def keep(tell: Callable[[str], None]) -> None:
     if why or "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         least = math.inf if why else QUICK
         jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """Keeps nothing of what is compiled within.
+
+    JAX keeps programs for devices that are not here too, and cannot read them back.
+    """
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+def remembered(about: str, make: Callable[[], dict]) -> dict:
+    """Makes something, or finds what was made of the same before.
+
+    Args:
+      about: all that it depends on.
+      make: makes it: names to what JSON holds.
+
+    Returns:
+      What was made. It is kept where compiled programs are, unless that is a bucket or closed.
+    """
+    path = Path(folder()) / f"{hashlib.sha256(about.encode()).hexdigest()}.json.gz"
+    with contextlib.suppress(OSError, EOFError, ValueError):
+        return json.loads(gzip.decompress(path.read_bytes()))
+    made = make()
+    if "://" not in folder() and not _closed(folder()):
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(gzip.compress(json.dumps(made).encode()))
+        os.replace(file.name, path)
+    return made
 
 
 def _closed(where: str) -> str:

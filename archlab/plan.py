@@ -1,26 +1,26 @@
 """Plans: what a run costs and holds, counted in seconds, before anything is compiled.
 
-What only a compiler knows, how much memory activations take and how long a step is, is not guessed:
-hours follow from a share of the chips' peak that whoever asks has to name.
+What only a compiler knows, how long a step is and what it needs besides what the gradient keeps, is
+not guessed: hours follow from a share of the chips' peak that whoever asks has to name.
 """
 
+import collections
 import dataclasses
 import functools
 import math
 
 import jax
+import jax.numpy as jnp
 
-from archlab import batch as batches
 from archlab import mesh as meshes
 from archlab.chips import CHIPS, Chip
 from archlab.ledger import visited
-from archlab.model.transformer import parameters
+from archlab.model.transformer import Transformer, parameters
+from archlab.program import Program
 from archlab.refusal import blame
 from archlab.settings import Run
 from archlab.spelling import not_one_of
-from archlab.stages import Stage
 from archlab.train import state as states
-from archlab.train import step
 
 HOUR, DAY = 3600.0, 86400.0  # seconds
 
@@ -48,6 +48,29 @@ class Cost:
     days: float
     rows: int
     visited: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """Arrays of one shape that the forward pass leaves for the gradient.
+
+    Args:
+      shape: on one chip.
+      dtype: of their values.
+      count: of them.
+    """
+
+    shape: tuple[int, ...]
+    dtype: jnp.dtype
+    count: int
+
+    @property
+    def bytes(self) -> int:
+        """Of all of them."""
+        return self.count * math.prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self):
+        return f"{self.count} × {self.dtype}{list(self.shape)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +107,9 @@ class Plan:
         if not 0 < self.mfu <= 1:
             raise ValueError(f"mfu={self.mfu}; it is a share of the peak, above 0 and up to 1")
         mesh = self.mesh
-        for number, stage in enumerate(self.run.stages):
-            with blame(stage=number, ahead=f"stage {stage.name}: "):
-                meshes.rows(mesh, self._microbatch(stage))
+        for program in self._programs:
+            with blame(stage=program.number, ahead=f"stage {program.stage.name}: "):
+                meshes.rows(mesh, program.microbatch)
 
     @property
     def kind(self) -> Chip:
@@ -112,10 +135,10 @@ class Plan:
     def costs(self) -> list[Cost]:
         """What each stage costs, in order."""
         found = []
-        for stage in self.run.stages:
+        for program in self._programs:
+            stage, batch = program.stage, program.microbatch
             flops = self.run.flops(stage).times(stage.total_steps)
             seconds = flops.total / (self.kind.flops * self.mfu)
-            batch = self._microbatch(stage)
             placed = meshes.rows(self.mesh, batch).target_BL
             rows = placed.shard_shape(batch.target_BL.shape)[0]
             architecture = self.run.architecture_in(stage)
@@ -134,34 +157,82 @@ class Plan:
     def held(self) -> dict[str, int]:
         """Bytes on one chip that are there whatever the compiler does.
 
-        Gradients are as large as the weights; activations come on top.
+        Gradients are as large as the weights; what else a step needs comes on top.
         """
         weights, moments = self._bytes(self._state.weights), self._bytes(self._state.moments)
-        batch = max(self._batch_bytes(stage) for stage in self.run.stages)
-        return {"weights": weights, "moments": moments, "gradients": weights, "batch": batch}
+        batch = max(self._bytes(self._placed(program)) for program in self._programs)
+        kept = max(sum(one.bytes for one in self.kept(n)) for n in range(len(self.run.stages)))
+        return {
+            **{"weights": weights, "moments": moments, "gradients": weights, "batch": batch},
+            "kept for the gradient": kept,
+        }
+
+    def kept(self, number: int) -> list[Kept]:
+        """Finds what the forward pass of a microbatch leaves for the gradient on one chip.
+
+        `Run.remat` decides it. A chip has its rows, its part of their length, and, where heads or
+        the hidden layer are innermost, its part of those.
+
+        Args:
+          number: of the stage, from 0.
+
+        Returns:
+          Arrays by shape, the greatest first.
+        """
+        program = self._programs[number]
+        model = self.run.model(program.stage)
+
+        def back(weights: dict, batch: meshes.Tree) -> meshes.Tree:
+            return jax.vjp(lambda weights: _read(model, weights, batch), weights)[1]
+
+        given = self._state.weights, program.microbatch
+        found = jax.tree.leaves(jax.eval_shape(back, *given))
+        named = collections.Counter((leaf.shape, leaf.dtype) for leaf in found)
+        named.subtract((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(given))
+        weights = {
+            leaf.shape: leaf.sharding.shard_shape(leaf.shape)
+            for leaf in jax.tree.leaves(self._state.weights)
+        }
+        rows = program.microbatch.target_BL.shape[0]
+        each = [
+            Kept(weights.get(shape) or self._own(shape, rows), dtype, count)
+            for (shape, dtype), count in named.items()
+            if count > 0
+        ]
+        return sorted(each, key=lambda one: -one.bytes)
+
+    def _own(self, shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+        """What one chip has of an array with rows in it."""
+        ways, size, own = self.mesh.shape, self.run.size, list(shape)
+        if rows in shape[:2]:
+            at = shape.index(rows)
+            own[at] //= ways["slice"] * ways["data"]
+            if len(shape) > at + 1 and not own[at + 1] % ways["context"]:
+                own[at + 1] //= ways["context"]
+        for at, extent in enumerate(shape):
+            is_hidden = at == len(shape) - 1 and extent == size.mlp != size.embed
+            is_head = at == len(shape) - 2 and shape[at:] == (size.heads, size.kv)
+            if is_hidden or is_head:
+                own[at] //= ways["model"]
+        return tuple(own)
+
+    @functools.cached_property
+    def _programs(self) -> list[Program]:
+        return [Program(self.run, number, self.mesh) for number in range(len(self.run.stages))]
 
     @functools.cached_property
     def _state(self) -> states.State:
-        stage = self.run.stages[0]
         # The state is the same whatever computes attention, and no kernel has to run here.
-        model = dataclasses.replace(self.run, attention="dense").model(stage)
-        batch = self._microbatch(stage)
+        model = dataclasses.replace(self.run, attention="dense").model(self.run.stages[0])
+        batch = self._programs[0].microbatch
         return states.shapes(model, self.run.optimizer, self.mesh, batch)
 
-    def _batch(self, stage: Stage) -> batches.Batch:
-        kind = self.run.architecture.kind
-        return batches.abstract(kind, stage.rows, stage.inputs, stage.targets)
-
-    def _microbatch(self, stage: Stage) -> batches.Batch:
-        return step.microbatch(self._batch(stage), stage.accumulate)
-
-    def _batch_bytes(self, stage: Stage) -> int:
-        batch = self._batch(stage)
-        placed = meshes.rows(self.mesh, batch)
-        both = zip(jax.tree.leaves(batch), jax.tree.leaves(placed), strict=True)
-        return sum(
-            math.prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-            for leaf, sharding in both
+    def _placed(self, program: Program) -> meshes.Tree:
+        """The shapes of a batch, with shardings."""
+        return jax.tree.map(
+            lambda leaf, placed: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placed),
+            program.batch,
+            meshes.rows(self.mesh, program.batch),
         )
 
     def _bytes(self, tree: meshes.Tree) -> int:
@@ -170,3 +241,7 @@ class Plan:
             math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
             for leaf in jax.tree.leaves(tree)
         )
+
+
+def _read(model: Transformer, weights: dict, batch: meshes.Tree) -> jax.Array:
+    return model.apply({"params": weights}, batch, method=model.read)

@@ -69,8 +69,13 @@ class Program:
     @functools.cached_property
     def learn(self) -> Callable:
         """The compiled step: state and batch to state and outcome."""
+        return self.lowered.compile()
+
+    @property
+    def lowered(self) -> jax.stages.Lowered:
+        """The step, ready to be compiled."""
         with jax.default_matmul_precision(self.model.precision):
-            return step.build(
+            return step.lower(
                 self.model,
                 self.run.optimizer,
                 self.stage.schedule,
@@ -101,8 +106,9 @@ class Program:
             self.shapes  # noqa: B018 - made to see that it can be
         if self.run.remat == "offload":
             device = self.mesh.devices.flat[0]
-            kinds = [memory.kind for memory in device.addressable_memories()]
-            # What a CPU calls so is the one memory that it has: nothing would be moved.
+            # Of a device that is not here nothing is known. What a CPU calls so is the one memory
+            # that it has: nothing would be moved.
+            kinds = [memory.kind for memory in device.addressable_memories()] or [HOST]
             if device.platform == "cpu" or HOST not in kinds:
                 raise Refusal(
                     f"Run.remat='offload' needs an accelerator with {HOST} memory, and "

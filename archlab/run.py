@@ -5,7 +5,6 @@ it are one command.
 """
 
 import contextlib
-import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import jax
 
-from archlab import account, directory, processes, stages
+from archlab import account, directory, processes
 from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Preparation, Recipe, prepare
@@ -64,8 +63,7 @@ def train(
       ValueError: settings that do not fit each other, the data, the devices or the directory.
       Stopped: as `stop` said; the same call goes on from there.
     """
-    if isinstance(run.stages, str):
-        run = dataclasses.replace(run, stages=stages.named(run.stages))
+    run = run.in_order()
     config = {"experiment": experiment, "modules": marks(modules), "run": resolved(run).to_dict()}
     devices = run.mesh.build()
     programs = [Program(run, number, devices) for number in range(len(run.stages))]

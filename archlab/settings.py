@@ -7,7 +7,7 @@ import typing
 import jax.numpy as jnp
 from ml_collections import FrozenConfigDict
 
-from archlab import ledger
+from archlab import ledger, stages
 from archlab.architecture import VISIBILITY, Architecture
 from archlab.data.options import Data
 from archlab.mesh import Mesh
@@ -127,6 +127,19 @@ class Run:
                 raise Refusal(
                     f"Run.expect={self.expect}; a band is its lower and upper end", "Run.expect"
                 )
+
+    def in_order(self) -> "Run":
+        """The same run, with the stages themselves where their name stood.
+
+        Returns:
+          The run.
+
+        Raises:
+          ValueError: no staged mixture has that name.
+        """
+        if not isinstance(self.stages, str):
+            return self
+        return dataclasses.replace(self, stages=stages.named(self.stages))
 
     def _check_positions(self, stage: Stage) -> None:
         """Refuses rows that are longer than the table of positions."""

@@ -27,6 +27,9 @@ app = typer.Typer(
     """,
 )
 
+Experiment = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Take this in place of what is said there."),

@@ -1,21 +1,18 @@
 """What is done with an experiment: train it, count it, list what there is."""
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Modules, Overrides, app, note
+from archlab.commands.app import Experiment, Modules, Overrides, app, note
 
 
 @app.command()
 def train(
     context: typer.Context,
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     out: Annotated[
         Path | None, typer.Option(help="The run directory.", show_default="runs/EXPERIMENT")
     ] = None,
@@ -67,7 +64,7 @@ def train(
     is_stopped = False
     try:
         with crew.joined(coordinator, processes, process, patience), read.placed():
-            _register(read.run.stages, modules)
+            register(read.run.stages, modules)
             compiled.keep(note)
             try:
                 run.train(read.run, folder, read.name, text, own, resume_from, stop)
@@ -90,9 +87,7 @@ def _standing(out: Path) -> str:
 
 @app.command()
 def config(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
@@ -103,19 +98,17 @@ def config(
     archlab config quickstart --set Size.layers=8
     """
     from archlab import config as experiments
-    from archlab import stages
     from archlab.model.transformer import parameters
 
     read = experiments.read(experiment, overrides)
-    run = read.run
-    _register(run.stages, modules)
+    register(read.run.stages, modules)
     with read.placed():
-        in_order = stages.named(run.stages) if isinstance(run.stages, str) else run.stages
+        run = read.run.in_order()
     print(read.operative)
     print(f"parameters  {sum(parameters(run.size, run.architecture).values()):,}")
     print(f"{'stage':34}{'steps':>12}{'tokens':>22}{'FLOPs':>12}")
     total = [0, 0, 0]
-    for stage in in_order:
+    for stage in run.stages:
         flops = run.flops(stage).times(stage.total_steps).total
         numbers = (stage.total_steps, stage.total_tokens, flops)
         total = [before + number for before, number in zip(total, numbers, strict=True)]
@@ -124,70 +117,8 @@ def config(
 
 
 @app.command()
-def plan(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
-    chip: Annotated[str, typer.Option(help="What it runs on: v4, v5e, v5p, v6e, h100, …")] = "v5p",
-    chips: Annotated[
-        int | None, typer.Option(help="How many.", show_default="as the mesh says")
-    ] = None,
-    mfu: Annotated[float, typer.Option(help="Share of the chips' peak that is reached.")] = 0.5,
-    price: Annotated[float | None, typer.Option(help="Of an hour of one chip.")] = None,
-    overrides: Overrides = [],  # noqa: B006
-    modules: Modules = [],  # noqa: B006
-) -> None:
-    """Says what a run will cost and hold.
-
-    In seconds, and without compiling it.
-
-    \b
-    archlab plan t5_xxl_then_lm --chip v5p
-    archlab plan quickstart --chip h100 --chips 8 --mfu 0.4 --price 2.5
-    """
-    from archlab import config as experiments
-    from archlab import stages
-    from archlab.plan import Plan
-
-    read = experiments.read(experiment, overrides)
-    _register(read.run.stages, modules)
-    with read.placed():
-        run = read.run
-        if isinstance(run.stages, str):
-            run = dataclasses.replace(run, stages=stages.named(run.stages))
-        made = Plan(run, chip, chips, mfu)
-        costs, held = made.costs, made.held
-    axes = " × ".join(f"{axis} {ways}" for axis, ways in made.mesh.shape.items() if ways > 1)
-    print(f"parameters     {sum(made.parameters.values()):,}")
-    print(f"checkpoint     {_bytes(made.checkpoint)}, {run.keep} kept")
-    print(f"chips          {made.many} {chip}{f' ({axes})' if axes else ''}, at {mfu:.0%} of peak")
-    parts = ", ".join(f"{name} {_bytes(size)}" for name, size in held.items())
-    print(f"on each chip   {_bytes(sum(held.values()))} of {_bytes(made.kind.bytes)}: {parts};")
-    print("               what activations take on top, only compiling says")
-    print(
-        f"{'stage':28}{'steps':>10}{'tokens':>20}{'FLOPs':>10}"
-        f"{'rows a chip':>13}{'chip-hours':>13}{'days':>9}"
-    )
-    for cost in costs:
-        print(
-            f"{cost.name:28}{cost.steps:>10,}{cost.tokens:>20,}{cost.flops:>10.3g}"
-            f"{cost.rows:>13,}{cost.chip_hours:>13,.4g}{cost.days:>9.3g}"
-        )
-    hours = sum(cost.chip_hours for cost in costs)
-    print(
-        f"{'total':28}{sum(cost.steps for cost in costs):>10,}"
-        f"{sum(cost.tokens for cost in costs):>20,}{sum(cost.flops for cost in costs):>10.3g}"
-        f"{'':13}{hours:>13,.4g}{sum(cost.days for cost in costs):>9.3g}"
-    )
-    if price is not None:
-        print(f"price          {hours * price:,.0f}, at {price:g} an hour of a chip")
-
-
-@app.command()
 def inspect(
-    experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="A name of archlab list, or a .gin file.")
-    ],
+    experiment: Experiment,
     rows: Annotated[int, typer.Option(min=1, help="Of random tokens, to pass through it.")] = 2,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
@@ -199,14 +130,12 @@ def inspect(
     archlab inspect smoke_encoder --set Architecture.norm_place='"post"'
     """
     from archlab import config as experiments
-    from archlab import inspection, stages
+    from archlab import inspection
 
     read = experiments.read(experiment, overrides)
-    _register(read.run.stages, modules)
+    register(read.run.stages, modules)
     with read.placed():
-        run = read.run
-        if isinstance(run.stages, str):
-            run = dataclasses.replace(run, stages=stages.named(run.stages))
+        run = read.run.in_order()
         stage = run.stages[0]
         model = run.model(stage)
         found = inspection.inspect(model, rows, stage.inputs, stage.targets, run.seed)
@@ -217,16 +146,6 @@ def inspect(
     for part in found.parts:
         stream = "" if part.stream is None else f"{part.stream:.4g}"
         print(f"{part.name:34}{stream:>12}{part.gradient:>12.3g}")
-
-
-def _bytes(number: int) -> str:
-    """A number of bytes as people say it, in steps of 1,024."""
-    size, unit = float(number), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.3g} {unit}"
 
 
 def _line(name: str, steps: int, tokens: int, flops: int) -> str:
@@ -259,11 +178,15 @@ def list_() -> None:
     print(f"  {'objectives':24}{', '.join(OBJECTIVES)}")
 
 
-def _register(stages: object, names: list[str]) -> None:
+def register(stages: object, names: list[str]) -> None:
     """Runs the user's modules where the stages are registered in one of them.
 
     Why not always: tasks are registered in the process that encodes text, and a module that does so
     imports TensorFlow, which training has no use for.
+
+    Args:
+      stages: of a run: a tuple of them, or the name under which they are registered.
+      names: of the modules.
     """
     from archlab import modules
 

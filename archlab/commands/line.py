@@ -5,13 +5,14 @@ import traceback
 
 import typer
 
-from archlab.commands import experiments, models, runs, tasks, vocabularies
+from archlab.commands import experiments, models, pods, runs, tasks, vocabularies
 from archlab.commands.app import DEBUG, WRONG, app
 from archlab.spelling import nearest
 from archlab.stop import Stop
 
 VERBS = (
     experiments,
+    pods,
     runs,
     models,
     tasks,

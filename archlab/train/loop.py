@@ -50,7 +50,7 @@ class Work:
 
     Args:
       steps: of the stage.
-      step: compiled, from `step.build`.
+      step: compiled, from `step.lower`.
       batches: the stage's batches from the state's step on, NumPy arrays.
       waited: seconds that `batches` has let the loop wait, so far.
       put: moves a batch to the devices.

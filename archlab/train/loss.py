@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 PARTS = 16  # chunks of what a device holds: as fine as what need not be scored is told apart
 LEAST = 128  # positions of a chunk, for which it pays to read the whole table once more
+NAME = "head"  # of its loop in a compiled program, whose text does not say how often it turns
 MOST = 2**24  # logits of a chunk, 64 MiB of float32, unless the vocabulary is past 130,000
 
 Place = Callable[[str, jax.Array], jax.Array]
@@ -107,7 +108,8 @@ def mean(
         return array.reshape(ways, -1, *array.shape[2:])
 
     rows = (fold(array) for array in (x_BLD, target_BL, weight_BL))
-    value, marks = _scored((table_VD, bias_V), *rows, total, z_loss, cap, place)
+    with jax.named_scope(NAME):
+        value, marks = _scored((table_VD, bias_V), *rows, total, z_loss, cap, place)
     normalizer_BL, nats_BL, is_correct_BL = (mark.reshape(weight_BL.shape) for mark in marks)
     return value, Sums(
         loss_B=jnp.sum(nats_BL * weight_BL, axis=1),

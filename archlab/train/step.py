@@ -88,7 +88,7 @@ def microbatch(batch: Batch, accumulate: int) -> Batch:
     )
 
 
-def build(
+def lower(
     model: Transformer,
     optimizer: Optimizer,
     schedule: Schedule,
@@ -98,8 +98,8 @@ def build(
     accumulate: int,
     z_loss: float,
     seeds: tuple[int, ...] = (0,),
-) -> Callable[[State, Batch], tuple[State, Outcome]]:
-    """Compiles the step of a stage.
+) -> jax.stages.Lowered:
+    """Writes the step of a stage down, ready to be compiled.
 
     Args:
       model: as `on` gives it.
@@ -114,7 +114,7 @@ def build(
         microbatch; so they are the same on every mesh and after any stop.
 
     Returns:
-      A compiled function of a state, which it uses up, and a batch, to the next state and an
+      The program of a function of a state, which it uses up, and a batch, to the next state and an
       `Outcome`.
 
     Raises:
@@ -171,13 +171,13 @@ def build(
         return State(weights, moments, state.step + 1), outcome
 
     placed = jax.tree.map(lambda leaf: leaf.sharding, state)
-    compiled = jax.jit(
+    jitted = jax.jit(
         step,
         in_shardings=(placed, meshes.rows(mesh, batch)),
         out_shardings=(placed, whole),
         donate_argnums=0,
     )
-    return compiled.lower(state, batch).compile()
+    return jitted.lower(state, batch)
 
 
 def _keys(seeds: tuple[int | jax.Array, ...], accumulate: int) -> jax.Array:

@@ -138,25 +138,6 @@ def test_stages_may_be_registered_in_a_module_of_the_user(tmp_path, capsys, fail
     assert [line.split()[:2] for line in said[-3:]] == [["one", "3"], ["two", "3"], ["total", "6"]]
 
 
-def test_plan_says_what_a_run_will_cost(capsys, fails):
-    asked = ["plan", "t5_xxl_then_lm", "--chip", "v5p", "--mfu", "0.4", "--price", "2"]
-    assert commands.main(asked) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].split() == ["parameters", "11,135,332,352"]
-    assert "256 v5p (data 256), at 40% of peak" in said[2] and "of 95 GiB" in said[3]
-    total, price = (
-        next(line for line in said if line.startswith(word)) for word in ("total", "pr")
-    )
-    hours = float(total.split()[-2].replace(",", ""))
-    # 3.68e22 FLOPs at 40 % of 459 TFLOP/s.
-    assert hours == pytest.approx(3.68e22 / (0.4 * 459e12) / 3600, rel=0.01)
-    assert float(price.split()[1].rstrip(",").replace(",", "")) == pytest.approx(
-        2 * hours, rel=1e-3
-    )
-    assert "gin/mesh/all.gin:3: Mesh.data=-1" in fails("plan", "quickstart")
-    assert "did you mean 'v5p'?" in fails("plan", "quickstart", "--chip", "v5pp", "--chips", "8")
-
-
 def test_inspect_says_how_large_each_layer_is(capsys):
     asked = ["inspect", "smoke_encoder_decoder", "--rows", "1", "--set", "Run.precision=float32"]
     assert commands.main([*asked, "--set", "Size.vocab=400"]) == 0

@@ -35,8 +35,9 @@ FOR_OTHERS = {
     "protobuf": "held back for seqio's writer, as the pins explain",
 }
 
-# In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors.
+# In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors, and JAX.
 FOR_PYTEST = {"pytest-xdist"}
+FOR_JAX = {"libtpu"}
 FOR_T5 = {"babel", "nltk", "rouge-score", "sacrebleu", "scikit-learn"}
 
 
@@ -103,7 +104,7 @@ def test_tests_need_only_what_the_extra_installs():
     unused = {
         name for name in names["dev"] if IMPORTED_AS.get(name, name) not in libraries("tests")
     }
-    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5
+    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5 | FOR_JAX
 
 
 def test_everything_required_is_pinned():

@@ -202,7 +202,9 @@ def test_names_are_true_of_the_step(monkeypatch, accumulate):
     batch = batches.abstract(network.architecture.kind, 15, INPUTS, TARGETS)
     monkeypatch.setattr(jax, "jit", Traced)
     with shapes.watched(**KNOWN) as seen:
-        step.build(network, Optimizer(), Schedule("flat"), 5, mesh, batch, accumulate, 1e-3)
+        step.lower(
+            network, Optimizer(), Schedule("flat"), 5, mesh, batch, accumulate, 1e-3
+        ).compile()
     assert not seen.wrong, "\n".join(sorted(seen.wrong))
     assert seen.checked["train/step"] > 0 and seen.checked["train/loss"] > 0
 
