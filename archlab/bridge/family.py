@@ -30,6 +30,7 @@ class Family:
       settings: from a config.json to the size and the architecture.
       fields: and back, without what is the same for all families.
       table: its weights.
+      length: the field that says how long a row is, where no table of positions does.
       prefix: ahead of every name but the head's, in a folder that has a head.
       former: what the ends of names were once, and what they are now.
     """
@@ -40,6 +41,7 @@ class Family:
     settings: Callable[[Configuration], tuple[Size, Architecture]]
     fields: Callable[[Size, Architecture], dict]
     table: Callable[[Size, Architecture], Table]
+    length: str = ""
     prefix: str = ""
     former: dict[str, str] = dataclasses.field(default_factory=dict)
 

@@ -11,7 +11,6 @@ from archlab.bridge.shards import Shards
 from archlab.data.tokenizers import NUMBERS
 from archlab.refusal import blame
 
-LENGTH = "max_position_embeddings"
 GENERATION = "generation_config.json"
 UNREAD = ("tokenizer.model",)  # SentencePiece with other special ids than T5's
 
@@ -45,7 +44,7 @@ def read(folder: Path) -> Model:
         vocabulary = words.found(folder, config)
     if vocabulary.path.startswith(NUMBERS):
         left += [name for name in UNREAD if (folder / name).is_file()]
-    length = config.first(LENGTH) or config.first("n_positions") or 0
+    length = config.first(family.length) or 0 if family.length else size.positions
     return Model(size, architecture, weights, vocabulary, length, tuple(left))
 
 
@@ -84,7 +83,7 @@ def write(model: Model, folder: Path, most: int = shards.BYTES) -> str:
         "model_type": family.name,
         "architectures": [family.title],
         **family.fields(model.size, model.architecture),
-        **({LENGTH: model.length} if model.length else {}),
+        **({family.length: model.length} if family.length and model.length else {}),
         **ids,
         "dtype": "float32",
         "torch_dtype": "float32",

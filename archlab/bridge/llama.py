@@ -146,4 +146,5 @@ LLAMA = Family(
     settings=settings,
     fields=fields,
     table=table,
+    length="max_position_embeddings",
 )

@@ -190,4 +190,5 @@ MODERNBERT = Family(
     settings=settings,
     fields=fields,
     table=table,
+    length="max_position_embeddings",
 )
