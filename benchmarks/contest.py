@@ -74,7 +74,24 @@ def filled(turns: list[Turn]) -> str:
     Returns:
       The share of positions that are no padding.
     """
-    return f"{sum(turn.filled for turn in turns) / sum(turn.positions for turn in turns):.3f}"
+    positions = sum(sum(turn.positions) for turn in turns)
+    return f"{sum(sum(turn.filled) for turn in turns) / positions:.3f}"
+
+
+def fuller(turns: list[Turn]) -> str:
+    """Says how full the fuller side of the rows of a lane was.
+
+    Args:
+      turns: of it.
+
+    Returns:
+      The share of its positions that are no padding.
+    """
+    sides = zip(*((*turn.filled, *turn.positions) for turn in turns), strict=True)
+    sums = [*map(sum, sides)]
+    half = len(sums) // 2
+    shares = [many / room for many, room in zip(sums[:half], sums[half:], strict=True)]
+    return f"{max(shares):.3f}"
 
 
 def verdict(contest: Contest) -> tuple[int, str]:

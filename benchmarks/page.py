@@ -7,7 +7,7 @@ import platform
 import statistics
 import textwrap
 
-from benchmarks.contest import OURS, SOURCES, Contest, filled, rates, verdict
+from benchmarks.contest import OURS, SOURCES, Contest, filled, fuller, rates, verdict
 from benchmarks.race import Turn, middle
 from benchmarks.table import table
 
@@ -45,7 +45,7 @@ def speeds(contests: list[Contest]) -> str:
     """
     head = ["objective", "rows", "SeqIO + t5", "archlab", *SOURCES]
     head += [f"× {source}" for source in SOURCES]
-    head += ["wanted", "met", "full: SeqIO", "full: archlab"]
+    head += ["wanted", "met", "full: SeqIO", "full: archlab", "its fuller side"]
     lines = []
     for contest in contests:
         peer, own = contest.peer, contest.turns.get(OURS)
@@ -62,6 +62,7 @@ def speeds(contests: list[Contest]) -> str:
                 met,
                 filled(contest.best("from text")),
                 filled(own) if own else "–",
+                fuller(own) if own else "–",
             ]
         )
     return table(head, lines)
@@ -101,7 +102,7 @@ def page(
       text: the manifest of what both sides read.
       how: the command's settings.
       contests: of every peer.
-      alone: the turns of archlab's other rows, by objective and kind.
+      alone: the turns of archlab's other rows, by objective, and kind and lengths.
       reached: from `benchmarks.reach`.
 
     Returns:
@@ -147,11 +148,14 @@ def page(
         lanes(contests),
     ]
     if alone:
-        head = ["objective", "rows", "M tokens/s of a core", "full"]
-        lines = [[*one, rates(turns), filled(turns)] for one, turns in alone.items()]
+        head = ["objective", "rows", "M tokens/s of a core", "full", "fuller side"]
+        lines = [[*one, rates(turns), filled(turns), fuller(turns)] for one, turns in alone.items()]
         parts += [
             "## archlab alone\n",
-            "Millions of natural tokens a second of one core.\n",
+            prose(
+                "Millions of natural tokens a second of one core. Encoder-decoders have as many "
+                "targets as the objective makes of their inputs."
+            ),
             table(head, lines),
         ]
     return "\n".join([*parts, *_reached(reached)])
@@ -166,7 +170,9 @@ METHOD = (
     "*Natural tokens* are those of the text that arrive in NumPy arrays: no padding, ends, "
     "sentinels, masks; once, where an objective shows them twice. What SeqIO drops on the way "
     "(documents beyond 65,536 tokens, targets too long for the row) counts for nobody. *Full* is "
-    "the share of positions that are no padding, of both sides of an encoder-decoder.",
+    "the share of positions that are no padding, of both sides of an encoder-decoder. Where the "
+    "fuller side has none, nothing more fits in: the other is as full as the objective's ratio of "
+    "inputs to targets allows at these lengths, however its examples are packed.",
     "SeqIO runs as it likes, and with one thread and without autotuning; the faster of the two, by "
     "processor time, stands in the first table. Starting it is not measured.",
 )

@@ -25,15 +25,15 @@ class Turn:
 
     Args:
       tokens: of natural text: no padding, sentinels, modes, masks or ends.
-      filled: positions that are no padding.
-      positions: all of them.
+      filled: positions that are no padding, of each side.
+      positions: all of them, of each side.
       cpu: seconds of all threads.
       wall: seconds until the last of the work was done.
     """
 
     tokens: int
-    filled: int
-    positions: int
+    filled: tuple[int, ...]
+    positions: tuple[int, ...]
     cpu: float
     wall: float
 
@@ -69,24 +69,26 @@ class Lane:
         Returns:
           What was made. The time of counting is not in it.
         """
-        counts, counting = np.zeros(3, np.int64), 0.0
+        counts, counting = [], 0.0
         began, since = time.process_time(), time.perf_counter()
         while time.process_time() - began - counting < seconds:
             batch = next(self.batches)
             looked = time.thread_time()
-            counts += self._count(batch)
+            counts.append(self._count(batch))
             counting += time.thread_time() - looked
         done = rested()
         cpu, wall = time.process_time() - began - counting, done - since - counting
-        return Turn(*counts.tolist(), cpu, wall)
+        tokens, filled, positions = zip(*counts, strict=True)
+        sides = (tuple(map(sum, zip(*side, strict=True))) for side in (filled, positions))
+        return Turn(sum(tokens), *sides, cpu, wall)
 
-    def _count(self, batch) -> tuple[int, int, int]:
+    def _count(self, batch) -> tuple[int, list[int], list[int]]:
         tokens = sum(
             np.count_nonzero((ids >= FIRST) & (ids < self.vocabulary.text))
             for ids in self.text(batch)
         )
         sides = self.sides(batch)
-        return tokens, sum(map(np.count_nonzero, sides)), sum(side.size for side in sides)
+        return tokens, [*map(np.count_nonzero, sides)], [side.size for side in sides]
 
 
 def rested() -> float:

@@ -18,7 +18,7 @@ from archlab.data.order import Chunks, Order
 from archlab.data.packing import pack
 from archlab.data.readers import Reader, Stored, Whole, Windows
 from archlab.data.recipes import Recipe
-from archlab.data.row import DECODER, Row
+from archlab.data.row import DECODER, PAIR, Row
 from archlab.data.store import Store
 from archlab.data.streamed import Streamed
 
@@ -221,7 +221,15 @@ class Rows:
 
     def _looseness(self, sample: Examples) -> list[str]:
         share = sample.tokens / (SAMPLE * self.row.total)
-        return [f"fills {share:.0%} of its rows"] if share < LOOSE else []
+        if share >= LOOSE:
+            return []
+        said = f"fills {share:.0%} of its rows"
+        if self.row.kind == PAIR:
+            sides = ((self.row.inputs, sample.given_S), (self.row.targets, sample.learnt_S))
+            held = (np.bincount(sample.row_S, side_S, SAMPLE).max() for _, side_S in sides)
+            used = [f"{many:.0f} of {room}" for many, (room, _) in zip(held, sides, strict=True)]
+            said += f", at most {used[0]} inputs and {used[1]} targets"
+        return [said]
 
 
 def _joined(parts: list, places: list[np.ndarray]):
