@@ -21,10 +21,11 @@ WORDS = {
     "G": "kv_heads",  # key and value heads, each shared by a group of query heads
     "K": "kv",  # width of one head
     "V": "vocab",  # rows of the embedding table
+    "E": "experts",  # hidden layers of which a token meets a few
     "R": "buckets",  # relative-position buckets
     "S": "segments",  # pieces of text, or examples, one after another
     "T": "tokens",  # of many segments, one after another
-    "C": "choices",  # alternatives of one thing
+    "C": "choices",  # alternatives of one thing, or the experts that a token is sent to
     "U": "positions",  # places in a text that a table has rows for
     "O": "scored",  # positions that carry loss, those of a device one after another
     "Q": "group",  # query heads that share a key head

@@ -15,7 +15,7 @@ import numpy as np
 from archlab import mesh
 from archlab.batch import Batch, Stream
 from archlab.model import transformer
-from archlab.model.stack import SEEN
+from archlab.model.layers import SEEN
 from archlab.model.transformer import Transformer
 from archlab.train import loss
 

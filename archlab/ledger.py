@@ -87,6 +87,8 @@ def forward(
     width, keys = size.heads * size.kv, size.kv_heads * size.kv
     own = 2 * size.embed * (width + keys)  # query and out; key and value
     mlp = (3 if architecture.is_gated else 2) * size.embed * size.mlp
+    if size.experts:
+        mlp = size.choices * mlp + size.embed * size.experts
     ask, answer = 2 * size.embed * width, 2 * size.embed * keys
     is_pair = architecture.kind == "encoder_decoder"
     last = targets if is_pair else inputs + targets

@@ -28,16 +28,19 @@ from archlab import axes
 from archlab.refusal import Refusal, blame
 
 Tree = Any  # arrays, or what stands for them, in dicts, tuples and dataclasses
-AXES = ("slice", "data", "context", "model")  # from what talks least to what talks most
+AXES = ("slice", "data", "expert", "context", "model")  # from what talks least to what talks most
 RULES = (
     ("batch", "slice"),
     ("batch", "data"),
+    ("batch", "expert"),
     ("length", "context"),
+    ("experts", "expert"),
     ("vocab", "model"),
     ("heads", "model"),
     ("kv_heads", "model"),
     ("mlp", "model"),
     ("embed", "data"),
+    ("embed", "expert"),
     ("embed", "context"),
 )
 SAID = {"batch": ("rows", "Stage.rows"), "length": ("length", "")}  # and where it is set
@@ -48,9 +51,9 @@ def spec(words: tuple[str, ...]) -> PartitionSpec:
 
     Example:
       >>> tuple(spec(("embed", "heads", "kv")))
-      (('data', 'context'), 'model', None)
+      (('data', 'expert', 'context'), 'model', None)
       >>> tuple(spec(("batch", "length", "embed")))
-      (('slice', 'data'), 'context', None)
+      (('slice', 'data', 'expert'), 'context', None)
 
     Args:
       words: the array's dimensions, outermost first.
@@ -97,6 +100,7 @@ class Mesh:
       model: ways to split heads, hidden layers and the vocabulary (tensor parallelism).
       context: ways to split the length of queries (sequence parallelism), and the weights.
       slice: slices that the rows are shared out to; each keeps all weights.
+      expert: ways to split experts (expert parallelism), and the rows and other weights as `data`.
 
     Raises:
       ValueError: a number below 1.
@@ -106,6 +110,7 @@ class Mesh:
     model: int = 1
     context: int = 1
     slice: int = 1
+    expert: int = 1
 
     def __post_init__(self):
         for name in AXES:
@@ -124,7 +129,7 @@ class Mesh:
           A mesh with the axes `AXES`.
 
         Raises:
-          ValueError: the four numbers do not multiply to the number of devices, or the devices form
+          ValueError: the numbers do not multiply to the number of devices, or the devices form
             another number of slices.
         """
         devices = jax.devices() if devices is None else devices
@@ -142,7 +147,7 @@ class Mesh:
         """Says how devices would be laid out that are not here.
 
         Args:
-          devices: how many; None takes as many as the four numbers multiply to.
+          devices: how many; None takes as many as the numbers multiply to.
 
         Returns:
           A mesh of the same axes, on which shapes can be split and nothing can run.

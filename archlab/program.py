@@ -85,6 +85,7 @@ class Program:
                 self.stage.accumulate,
                 self.run.z_loss,
                 (self.run.seed, self.number),
+                self.run.balance,
             )
 
     @functools.cached_property

@@ -42,6 +42,8 @@ class Run:
       remat: what the gradient computes again: "none", "minimal", "full" or "offload"; see `Stack`.
       unroll: whether the compiled program repeats the layers instead of looping over them.
       z_loss: weight of the squared log-normaliser in the loss, 0 or more.
+      balance: weight of the loss that evens out what experts are sent (`model/experts.py`), 0 or
+        more; of use where there are experts.
       record_every: steps between two records.
       save_every: steps between two checkpoints.
       evaluate_every: steps between two validations; 0 validates at the end of a stage only.
@@ -66,6 +68,7 @@ class Run:
     remat: str = "none"
     unroll: bool = False
     z_loss: float = 1e-4
+    balance: float = 0.01
     record_every: int = 10
     save_every: int = 1000
     evaluate_every: int = 0
@@ -80,6 +83,12 @@ class Run:
                 f"Size.encoder_layers={self.size.encoder_layers}, and a {self.architecture.name} "
                 "has one stack; Size.layers is its depth",
                 "Size.encoder_layers",
+            )
+        if self.size.experts and self.architecture.bias:
+            raise Refusal(
+                f"Architecture.bias=True, and Size.experts={self.size.experts} hidden layers have "
+                "no biases; False goes with them",
+                "Architecture.bias",
             )
         if self.size.base_embed and not self.architecture.scaled:
             raise Refusal(
@@ -112,8 +121,10 @@ class Run:
         if self.evaluate_every < 0:
             said = f"Run.evaluate_every={self.evaluate_every}; it is 0 or more"
             raise Refusal(said, "Run.evaluate_every")
-        if not 0 <= self.z_loss < math.inf:
-            raise Refusal(f"Run.z_loss={self.z_loss}; it is a number, 0 or more", "Run.z_loss")
+        for name in ("z_loss", "balance"):
+            if not 0 <= getattr(self, name) < math.inf:
+                said = f"Run.{name}={getattr(self, name)}; it is a number, 0 or more"
+                raise Refusal(said, f"Run.{name}")
         if not 0 <= self.seed < SEEDS:
             said = f"Run.seed={self.seed}; it is in [0, {SEEDS}); JAX keeps 32 bits of it"
             raise Refusal(said, "Run.seed")

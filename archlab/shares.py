@@ -39,7 +39,7 @@ def put(mesh: jax.sharding.Mesh, batch: Tree) -> Tree:
     Returns:
       JAX arrays of all rows.
     """
-    parts = mesh.shape["slice"] * mesh.shape["data"]
+    parts = mesh.shape["slice"] * mesh.shape["data"] * mesh.shape["expert"]
 
     def spread(keys, array: np.ndarray) -> jax.Array:
         rows = len(array) * parts // len(own(mesh, parts))

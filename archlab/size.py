@@ -7,7 +7,7 @@ from archlab.refusal import Refusal
 # Half of the buckets behind a position hold one distance each, and the last begins at a distance of
 # about 128 (`model/position.py`): there are no more to sort.
 MOST_BUCKETS = 252
-OPTIONAL = ("encoder_layers", "positions", "base_embed", "base_kv")
+OPTIONAL = ("encoder_layers", "positions", "experts", "base_embed", "base_kv")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Size:
         decoder; 0 means that it is.
       positions: rows of the table of positions, used where the position is "learned": the longest
         text that a stack can read.
+      experts: hidden layers in each layer, of which a token is sent to a few; 0 is one hidden layer
+        that all tokens pass.
+      choices: experts that a token is sent to; at most `experts`.
       base_embed: the `embed` of a smaller model whose learning rate is to suit
         this one too (muP), as docs/ingredients.md explains; 0 scales nothing.
       base_kv: the `kv` of that model, where it is another; 0 means that it is not.
@@ -48,6 +51,8 @@ class Size:
     buckets: int = 32
     encoder_layers: int = 0
     positions: int = 0
+    experts: int = 0
+    choices: int = 1
     base_embed: int = 0
     base_kv: int = 0
 
@@ -76,6 +81,12 @@ class Size:
             raise Refusal(
                 f"Size.buckets={self.buckets}; T5's distances have room for {MOST_BUCKETS}",
                 "Size.buckets",
+            )
+        if self.choices > max(self.experts, 1):
+            raise Refusal(
+                f"Size.choices={self.choices}, and there are Size.experts={self.experts} to choose "
+                f"from; at most {max(self.experts, 1)}",
+                "Size.choices",
             )
         if self.base_kv and not self.base_embed:
             raise Refusal(

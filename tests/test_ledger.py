@@ -131,6 +131,31 @@ def test_a_window_counts_the_keys_that_it_lets_a_position_see(name, window):
     assert found.body == ledger.forward(size, Architecture(name), INPUTS, TARGETS).body
 
 
+def test_experts_cost_what_a_token_meets_of_them_and_the_router():
+    """By XLA's count where all tokens meet the only one; how many there are costs the router."""
+    architecture = Architecture("encoder", "none")
+    one = dataclasses.replace(SIZE, experts=1)
+    model = Transformer(one, architecture, attend=Attend("dense"), unroll=True)
+    batch = abstract("encoder", 1, INPUTS, TARGETS)
+    weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
+
+    def mean(weights, batch):
+        return jnp.sum(model.apply({"params": weights}, batch, method=model.read))
+
+    whole = jax.jit(jax.grad(mean)).lower(weights, batch).compile().cost_analysis()["flops"]
+    found = ledger.training(one, architecture, INPUTS, TARGETS)
+    assert found.body + found.attention == pytest.approx(whole, rel=0.02)
+    dense = ledger.forward(SIZE, architecture, INPUTS, TARGETS).body
+    token = 2 * SIZE.layers * (INPUTS + TARGETS)
+    for experts, choices in ((1, 1), (8, 1), (8, 3)):
+        size = dataclasses.replace(SIZE, experts=experts, choices=choices)
+        more = (choices - 1) * 3 * SIZE.embed * SIZE.mlp + SIZE.embed * experts
+        found = ledger.forward(size, architecture, INPUTS, TARGETS)
+        assert found.body == dense + token * more
+        stored = parameters(size, architecture)["encoder/layers/experts/up_EDF"]
+        assert stored == SIZE.layers * experts * SIZE.embed * SIZE.mlp
+
+
 def test_six_times_parameters_and_tokens():
     """Kaplan et al. 2020: the body's FLOPs are 6 × parameters × tokens."""
     architecture = Architecture("causal_decoder")

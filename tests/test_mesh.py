@@ -20,7 +20,7 @@ from archlab.size import Size
 from archlab.train.optimizer import Optimizer
 
 SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, positions=12)
-ROWS, FSDP = ("slice", "data"), ("data", "context")
+ROWS, FSDP = ("slice", "data", "expert"), ("data", "expert", "context")
 MOMENTS = ("adamw", "adafactor")
 GOLDEN = Path(__file__).parent / "golden" / "sharding"
 
@@ -100,7 +100,7 @@ def test_numbers_below_one_are_refused(name, ways):
 
 def test_what_is_left_goes_to_data():
     found = dict(Mesh(-1, 2, slice=2).build().shape)
-    assert found == {"slice": 2, "data": 2, "context": 1, "model": 2}
+    assert found == {"slice": 2, "data": 2, "expert": 1, "context": 1, "model": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ def layout(ways: Mesh, chips: list, monkeypatch) -> np.ndarray:
 def test_a_slice_s_chips_stay_together_whatever_order_they_are_told_in(monkeypatch):
     chips = [Chip(number, slice_index=number % 2) for number in range(8)]
     found = layout(Mesh(slice=2, data=2, model=2), chips, monkeypatch)
-    assert found.shape == (2, 2, 1, 2)
+    assert found.shape == (2, 2, 1, 1, 2)
     assert [sorted(part.ravel()) for part in found] == [[0, 2, 4, 6], [1, 3, 5, 7]]
 
 
@@ -180,12 +180,15 @@ RICH = {
 }
 TABLES = {name: Architecture(name, "relative", tied=False) for name in VISIBILITY}
 TABLES["every_ingredient"] = Architecture("encoder_decoder", tied=False, **RICH)
+TABLES["experts"] = Architecture("causal_decoder")
 
 
 def table(name: str) -> str:
     """Which weight, moment and activation of an architecture is split over which axes."""
     devices = Mesh(2, context=2, model=2).build()
-    architecture = TABLES[name]
+    architecture, size = TABLES[name], SIZE
+    if name == "experts":
+        size = dataclasses.replace(SIZE, experts=8, choices=2)
     seen: dict[str, tuple] = {}
 
     def note(name: str, array: jax.Array) -> jax.Array:
@@ -193,7 +196,7 @@ def table(name: str) -> str:
         return array
 
     batch = abstract(architecture.kind, 8, 8, 4)
-    model = Transformer(SIZE, architecture, place=note)
+    model = Transformer(size, architecture, place=note)
     weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
     for kind, tree in [
         ("batch", batch),

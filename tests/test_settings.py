@@ -101,6 +101,14 @@ def test_steps_are_scaled_by_width_where_the_optimizer_does_not_do_so_itself():
     assert caught.value.about == "Size.base_embed"
 
 
+def test_experts_have_no_biases():
+    size = dataclasses.replace(SIZE, experts=4)
+    assert Run(Architecture("encoder"), size, (stage(),)).balance == 0.01
+    with pytest.raises(Refusal, match="bias=True, and Size.experts=4 hidden layers") as caught:
+        Run(Architecture("encoder", bias=True), size, (stage(),))
+    assert caught.value.about == "Architecture.bias"
+
+
 def test_dropout_is_the_stage_s():
     one = run(stages=(stage(dropout=0.1), stage()))
     assert [one.model(each).dropout for each in one.stages] == [0.1, 0.0]
@@ -129,6 +137,8 @@ def test_flops_are_of_all_rows_of_a_step():
         ("evaluate_every", -1),
         ("z_loss", -0.1),
         ("z_loss", math.nan),
+        ("balance", -0.1),
+        ("balance", math.inf),
         ("seed", -1),
         ("seed", 2**32),
         ("remat", "some"),

@@ -6,7 +6,7 @@ from archlab import shares
 from archlab.mesh import Mesh
 from tests import drawn
 
-MESHES = [Mesh(8), Mesh(2, 2, context=2), Mesh(2, 2, slice=2)]
+MESHES = [Mesh(8), Mesh(2, 2, context=2), Mesh(2, 2, slice=2), Mesh(2, 2, expert=2)]
 
 
 @pytest.mark.parametrize("ways", MESHES)
@@ -45,6 +45,6 @@ def test_a_batch_arrives_as_it_was(ways):
     there = shares.put(mesh, batch)
     jax.tree.map(np.testing.assert_array_equal, batch, there)
     assert there.target_BL.sharding.shard_shape((16, 8)) == (
-        16 // (mesh.shape["slice"] * mesh.shape["data"]),
+        16 // (mesh.shape["slice"] * mesh.shape["data"] * mesh.shape["expert"]),
         8 // mesh.shape["context"],
     )

@@ -36,6 +36,8 @@ def test_an_encoder_is_as_deep_as_the_decoder_unless_said():
     "change, said",
     [
         ({"kv_heads": 3}, r"kv_heads=3 does not divide Size.heads=4; .* \[1, 2, 4\]"),
+        ({"choices": 2}, "Size.choices=2, and there are Size.experts=0 .* at most 1"),
+        ({"experts": 4, "choices": 5}, "Size.choices=5, .* Size.experts=4 .* at most 4"),
         ({"base_kv": 6}, "Size.base_kv=6 .* Size.base_embed does not say"),
         ({"kv": 5}, "Size.kv=5 is odd; .*: 6"),
         ({"buckets": 30}, "Size.buckets=30; .* a multiple of 4: 32"),

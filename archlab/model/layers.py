@@ -20,6 +20,7 @@ from archlab.architecture import Architecture
 from archlab.model.attention import Attend
 from archlab.size import Size
 
+SEEN = "seen"  # the collection in which layers leave what is asked of them, if anybody asks
 Place = Callable[[str, jax.Array], jax.Array]
 Kept = tuple[jax.Array, jax.Array]
 

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 
 from archlab.batch import Stream
 from archlab.model import position, visibility
+from archlab.model.experts import Experts
 from archlab.model.heads import Attention
-from archlab.model.layers import Kept, Layer, Sight
+from archlab.model.layers import SEEN, Kept, Layer, Sight
 from archlab.model.mlp import Mlp
 from archlab.model.norm import Norm
 
-SEEN = "seen"  # the collection in which a block leaves the mean square of its stream
 HOST = "pinned_host"  # the memory of a host that its accelerators write to
 REMAT = {
     "none": None,
@@ -95,7 +95,12 @@ class Block(Layer):
                 near_BLD, memory_BMD, cross, cache and cache.memory
             )
             x_BLD = self._sum(x_BLD, read_BLD, "cross")
-        made_BLD = Mlp(**self.parts, name="mlp")(self._near(x_BLD, "mlp"))
+        near_BLD = self._near(x_BLD, "mlp")
+        if self.size.experts:
+            experts = Experts(**self.parts, name="experts")
+            made_BLD = experts(near_BLD, sight.end_BL > sight.start_BL)
+        else:
+            made_BLD = Mlp(**self.parts, name="mlp")(near_BLD)
         x_BLD = self._sum(x_BLD, made_BLD, "mlp")
         self.sow(SEEN, "stream", jnp.mean(x_BLD.astype(jnp.float32) ** 2))
         return self.place("x_BLD", x_BLD), cache and Cache(own, memory)

@@ -147,6 +147,12 @@ def bias(architecture: Architecture, weights: dict) -> jax.Array | None:
     return weights["head"]["bias_V"] if architecture.head == "transformed" else None
 
 
+def balance(seen: dict) -> jax.Array:
+    """Args: seen: what layers left in `SEEN`. Returns: balance_B, the mean over them."""
+    each = [own["layers"]["experts"]["balance_B"][0] for own in seen.values()]
+    return jnp.mean(jnp.concatenate(each), axis=0)
+
+
 @functools.cache
 def parameters(size: Size, architecture: Architecture) -> dict[str, int]:
     """Counts the weights, array by array, without making them.

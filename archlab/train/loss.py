@@ -41,12 +41,15 @@ class Sums:
       z_B: float32, z-loss, summed likewise.
       weight_B: float32, the row's weights.
       correct_B: float32, weights of the positions where no token was likelier than the target.
+      balance_B: float32, how unevenly experts were chosen, times the row's weights; None where
+        there are none to choose from.
     """
 
     loss_B: jax.Array
     z_B: jax.Array
     weight_B: jax.Array
     correct_B: jax.Array
+    balance_B: jax.Array | None = None
 
 
 def chunk(positions: int, vocab: int) -> int:

@@ -23,12 +23,14 @@ class Losses:
       weight: loss tokens, by objective.
       z_nats: z-loss of all objectives.
       correct: loss tokens whose likeliest token was the target, of all objectives.
+      balance: how unevenly experts were chosen, by loss tokens; None where there are none.
     """
 
     nats: dict[str, float] = dataclasses.field(default_factory=dict)
     weight: dict[str, float] = dataclasses.field(default_factory=dict)
     z_nats: float = 0.0
     correct: float = 0.0
+    balance: float | None = None
 
     def add(self, sums: Sums, names: list[str], objective_B: np.ndarray) -> None:
         """Takes in one batch.
@@ -46,16 +48,21 @@ class Losses:
             self.weight[name] = self.weight.get(name, 0.0) + weight
         self.z_nats += float(np.sum(sums.z_B, dtype=np.float64))
         self.correct += float(np.sum(sums.correct_B, dtype=np.float64))
+        if sums.balance_B is not None:
+            balance = float(np.sum(sums.balance_B, dtype=np.float64))
+            self.balance = (self.balance or 0.0) + balance
 
     def means(self) -> dict:
         """Divides by the loss tokens.
 
         Returns:
           "loss", "loss_by_objective" (in order of name), "z_loss" in nats per loss token, and
-          "accuracy", a share; NaN where there are no loss tokens.
+          "accuracy", a share; "balance" where there are experts: 1 is even, their number is all to
+          one. NaN where there are no loss tokens.
         """
         total = sum(self.weight.values())
         over = total if total else math.nan
+        uneven = {} if self.balance is None else {"balance": self.balance / over}
         return {
             "loss": sum(self.nats.values()) / over,
             "loss_by_objective": {
@@ -64,6 +71,7 @@ class Losses:
             },
             "z_loss": self.z_nats / over,
             "accuracy": self.correct / over,
+            **uneven,
         }
 
 

@@ -13,7 +13,8 @@ from archlab.stages import Schedule
 
 NAMES = ("adamw", "adafactor")
 PRECISIONS = ("float32", "bfloat16")
-TABLES = ("table_VD", "place_UD", "head_DV", "bias_RH")  # multiplied by the root of the width
+# Multiplied by the root of the width, or what is multiplied with them is divided by it.
+TABLES = ("table_VD", "place_UD", "head_DV", "bias_RH", "router_DE")
 UNDECAYED = {"scale", "bias"}  # norms, biases and position biases are not pulled towards 0
 
 

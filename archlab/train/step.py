@@ -13,6 +13,7 @@ from archlab import batch as batches
 from archlab import mesh as meshes
 from archlab.batch import Batch
 from archlab.model import transformer
+from archlab.model.layers import SEEN
 from archlab.model.transformer import Transformer
 from archlab.stages import Schedule
 from archlab.train import loss
@@ -98,6 +99,7 @@ def lower(
     accumulate: int,
     z_loss: float,
     seeds: tuple[int, ...] = (0,),
+    balance: float = 0.0,
 ) -> jax.stages.Lowered:
     """Writes the step of a stage down, ready to be compiled.
 
@@ -112,6 +114,7 @@ def lower(
       z_loss: see `loss.mean`.
       seeds: numbers, each in [0, 2**32), that dropout's draws follow from, with the step and the
         microbatch; so they are the same on every mesh and after any stop.
+      balance: weight of the loss that evens out what experts are sent, 0 or more.
 
     Returns:
       The program of a function of a state, which it uses up, and a batch, to the next state and an
@@ -129,7 +132,7 @@ def lower(
     whole = NamedSharding(mesh, PartitionSpec())
 
     def objective(weights, batch: Batch, key, total):
-        return _scored(model, mesh, weights, batch, total, z_loss, key)
+        return _scored(model, mesh, weights, batch, total, z_loss, balance, key)
 
     def accumulated(weights, batch: Batch, keys, total):
         # Every accumulate-th row goes into a microbatch, so that each device keeps its own rows.
@@ -193,14 +196,20 @@ def _scored(
     batch: Batch,
     total: jax.Array | float,
     z_loss: float,
+    balance: float = 0.0,
     key: jax.Array | None = None,
 ) -> tuple[jax.Array, loss.Sums]:
     """The loss of a batch over `total`, and its sums."""
     rows = meshes.rows(mesh, batch).target_BL
     ways = batch.target_BL.shape[0] // rows.shard_shape(batch.target_BL.shape)[0]
     random = {} if key is None else {"dropout": key}
-    x_BLD = model.apply({"params": weights}, batch, method=model.read, rngs=random)
-    return loss.mean(
+    reads = functools.partial(model.apply, {"params": weights}, batch, method=model.read)
+    left = {}
+    if model.size.experts:
+        x_BLD, left = reads(rngs=random, mutable=[SEEN])
+    else:
+        x_BLD = reads(rngs=random)
+    value, sums = loss.mean(
         x_BLD,
         transformer.table(model.architecture, weights),
         batch.target_BL,
@@ -212,6 +221,10 @@ def _scored(
         transformer.bias(model.architecture, weights),
         model.architecture.logit_cap,
     )
+    if not left:
+        return value, sums
+    sums = dataclasses.replace(sums, balance_B=transformer.balance(left[SEEN]) * sums.weight_B)
+    return value + balance * jnp.sum(sums.balance_B) / total, sums
 
 
 def scorer(

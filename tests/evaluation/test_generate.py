@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import jax
@@ -18,8 +19,8 @@ END, LONG = 1, 24
 DECODERS = ["causal_decoder", "prefix_decoder", "encoder_decoder"]
 
 
-def made(name: str, position: str = "rope", seed: int = 1, **words):
-    model = Transformer(SIZE, Architecture(name, position, tied=False, **words))
+def made(name: str, position: str = "rope", seed: int = 1, size: Size = SIZE, **words):
+    model = Transformer(size, Architecture(name, position, tied=False, **words))
     shapes = batches.abstract(model.architecture.kind, 1, 4, 4)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return model, model.init(jax.random.key(seed), blank)["params"]
@@ -54,6 +55,7 @@ MIXED = {"window": 2, "global_every": 2, "global_first": 1}
     [
         *((name, position, {}) for name in DECODERS for position in ("rope", "relative", "none")),
         ("causal_decoder", "rope", {"window": 3, "qk_norm": True}),
+        ("prefix_decoder", "none", {"size": dataclasses.replace(SIZE, experts=3, choices=2)}),
         ("prefix_decoder", "rope", {**MIXED, "local_rotary_base": 30.0, "norm_place": "both"}),
         ("encoder_decoder", "learned", {**MIXED, "bias": True, "head": "transformed"}),
     ],

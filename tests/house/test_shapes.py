@@ -1,6 +1,7 @@
 """Names tell the truth about arrays, in every architecture, at sizes that are all different."""
 
 import ast
+import dataclasses
 import functools
 import itertools
 from pathlib import Path
@@ -17,6 +18,7 @@ from archlab.evaluation import generate
 from archlab.kernels import chunked, dense, flash, pallas
 from archlab.mesh import Mesh
 from archlab.model.attention import Attend
+from archlab.model.experts import Experts
 from archlab.model.transformer import Transformer, bias, table
 from archlab.size import Size
 from archlab.stages import Schedule
@@ -28,12 +30,13 @@ SIZE = Size(
     layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, buckets=32, positions=29
 )
 ROWS, INPUTS, TARGETS = 5, 13, 9
-SIZES = [getattr(SIZE, word) for word in axes.WORDS.values() if hasattr(SIZE, word)]
+MIXED = dataclasses.replace(SIZE, experts=7, choices=2)
+SIZES = [getattr(SIZE, word) for word in axes.WORDS.values() if getattr(SIZE, word, 0) > 1]
 # H is held equal within a function only: what turns queries turns keys, which have fewer heads.
 KNOWN = {
     letter: getattr(SIZE, word)
     for letter, word in axes.WORDS.items()
-    if hasattr(SIZE, word) and letter != "H"
+    if getattr(SIZE, word, 0) > 1 and letter != "H"
 }
 MODEL = shapes.PACKAGE / "model"
 ALL = list(itertools.product(VISIBILITY, POSITIONS))
@@ -77,6 +80,24 @@ def traced(name: str, position: str, *words: tuple[str, object]) -> shapes.Seen:
     with shapes.watched(**KNOWN) as seen:
         jax.eval_shape(score, batch)
     return seen
+
+
+@functools.cache
+def traced_experts() -> shapes.Seen:
+    """Traces hidden layers of which a token meets some, on one device and on a mesh."""
+    given = (shaped(4, INPUTS, SIZE.embed), jax.ShapeDtypeStruct((4, INPUTS), bool))
+    with shapes.watched(**KNOWN) as seen:
+        for mesh in (None, Mesh(2).build(jax.devices()[:2])):
+            module = Experts(MIXED, Architecture("encoder"), attend=Attend(mesh=mesh))
+            made = functools.partial(module.init_with_output, jax.random.key(0))
+            jax.eval_shape(made, *given)
+    return seen
+
+
+def test_names_are_true_of_experts():
+    seen = traced_experts()
+    assert not seen.wrong, "\n".join(sorted(seen.wrong))
+    assert seen.checked["model/experts"] > 10
 
 
 def read_piece_by_piece(name: str, position: str) -> shapes.Seen:
@@ -234,6 +255,7 @@ def suffixed() -> set[tuple[str, str, str]]:
 
 def test_no_name_of_the_model_was_left_unchecked():
     runs = [traced(name, position) for name, position in ALL]
+    runs += [traced_experts()]
     runs += [traced("encoder", "none", ("activation", "relu")), traced_on_a_mesh()]
     runs += [traced("encoder", "rope", *RICH.items(), *place.items()) for place in PLACED]
     seen = {

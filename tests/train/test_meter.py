@@ -33,6 +33,14 @@ def test_means_are_over_loss_tokens_and_by_objective():
     }
 
 
+def test_how_unevenly_experts_were_chosen_is_told_where_there_are_some():
+    losses, objective_B = Losses(), np.array([0, 1, 1])
+    arrays = [[6.0, 1.0, 3.0], [0.5, 0.5, 0.0], [2.0, 1.0, 3.0], [1.0, 0.0, 2.0], [2.5, 1.0, 4.0]]
+    for _ in range(2):
+        losses.add(Sums(*map(np.float32, arrays)), NAMES, objective_B)
+    assert losses.means()["balance"] == 7.5 / 6
+
+
 def test_no_loss_tokens_give_no_number():
     assert np.isnan(Losses().means()["loss"])
 

@@ -44,16 +44,17 @@ ONE = Mesh(1)
 
 def trained(name: str, ways=ONE, accumulate=1, optimizer="adamw", **settings):
     """Weights, moments and outcomes after a few steps on a mesh, as NumPy arrays."""
-    mesh = ways.build(jax.devices()[: ways.data * ways.model * ways.context * ways.slice])
-    architecture = RICH if name == "rich" else Architecture(name)
-    network = step.on(mesh, Transformer(SIZE, architecture, **settings))
+    mesh = ways.build(jax.devices()[: math.prod(dataclasses.astuple(ways))])
+    architecture = RICH if name == "rich" else Architecture(name.removeprefix("experts of "))
+    size = dataclasses.replace(SIZE, experts=4, choices=2) if "experts" in name else SIZE
+    network = step.on(mesh, Transformer(size, architecture, **settings))
     optimizer = Optimizer(optimizer)
     kind = architecture.kind
     shapes = batches.abstract(kind, ROWS, INPUTS, TARGETS)
     state = states.first(network, optimizer, mesh, shapes, seed=3)
     schedule = Schedule("cosine", peak=1e-2, warmup=1)
     learn = step.lower(
-        network, optimizer, schedule, STEPS, mesh, shapes, accumulate, 1e-3
+        network, optimizer, schedule, STEPS, mesh, shapes, accumulate, 1e-3, balance=0.1
     ).compile()
     outcomes = []
     for number in range(STEPS):
@@ -89,10 +90,30 @@ def test_meshes_agree_with_one_device(name, ways):
 
 
 @pytest.mark.parametrize(
-    "name, ways, accumulate", [("causal_decoder", Mesh(4, 2), 2), ("encoder_decoder", ONE, 4)]
+    "name, ways, accumulate",
+    [
+        ("causal_decoder", Mesh(4, 2), 2),
+        ("encoder_decoder", ONE, 4),
+    ],
 )
 def test_microbatches_agree_with_the_whole(name, ways, accumulate):
     assert_near(trained(name, ways, accumulate), on_one(name))
+
+
+@pytest.mark.parametrize("ways, accumulate", [(Mesh(2, 2, expert=2), 1), (ONE, 2)])
+def test_experts_learn_the_same_on_a_mesh_and_in_microbatches(ways, accumulate):
+    *_, found = trained("experts of encoder", ways, accumulate)
+    *_, expected = on_one("experts of encoder")
+    assert_near(found[0], expected[0])
+    assert_near(*([outcome.sums for outcome in each] for each in (found, expected)))
+
+
+def test_experts_are_evened_out_by_the_loss_and_the_sums_tell_it():
+    *_, outcomes = on_one("experts of encoder")
+    for outcome in outcomes:
+        balance = outcome.sums.balance_B / np.maximum(outcome.sums.weight_B, 1)
+        assert (balance >= 0.5).all() and (balance <= 4).all() and balance.max() > 1
+    assert all(outcome.sums.balance_B is None for outcome in on_one("encoder")[-1])
 
 
 def test_what_is_dropped_is_the_same_on_every_mesh():
