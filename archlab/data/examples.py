@@ -115,7 +115,7 @@ class Examples:
       joined_T   5 6 7 1  8 9 1  4
 
     Args:
-      row_S: which row each example is in, in order.
+      row_S: which row each example is in; those of a row stand together.
       given_S: tokens of its inputs.
       learnt_S: tokens of its targets.
       joined_T: int32, inputs and targets of each; None where `sides` are kept.
@@ -199,21 +199,18 @@ class Examples:
         return list(zip(left, right, strict=True))
 
 
-def joined(parts: list[tuple[int, Examples]], is_one_text: bool) -> Examples:
+def joined(parts: list[tuple[np.ndarray, Examples]], is_one_text: bool) -> Examples:
     """Puts the examples of several tasks one after another.
 
     Args:
-      parts: rows of each task, and their examples; either all of them in place, or none.
+      parts: which of all rows are a task's, and its examples; all of them in place, or none.
       is_one_text: whether they are wanted as one text; otherwise as two sides.
 
     Returns:
       The examples of all rows, those of a task after those of the task before it.
     """
-    if len(parts) == 1:
-        return parts[0][1]
-    rows, every = zip(*parts, strict=True)
-    before = np.cumsum([0, *rows])
-    row_S = [one.row_S + first for one, first in zip(every, before[:-1], strict=True)]
+    every = [one for _, one in parts]
+    row_S = [at[one.row_S] for at, one in parts]
     together = sides = weights_L = None
     if is_one_text:
         together = np.concatenate([one.together() for one in every])

@@ -22,6 +22,7 @@ class _Layout:
       place_S: how many stretches come before each, the padding of rows among them.
       lengths: of all of those, however short.
       shape: rows, and positions of each.
+      order_B: the rows in the order in which their stretches are given; None if it is their own.
       is_even: whether every row is laid out as the first.
       is_full: whether there is no padding.
     """
@@ -31,6 +32,7 @@ class _Layout:
     place_S: np.ndarray
     lengths: np.ndarray
     shape: tuple[int, int]
+    order_B: np.ndarray | None
     is_even: bool
     is_full: bool
 
@@ -41,14 +43,27 @@ class _Layout:
         if used_B.max(initial=0) > room:
             row = int(np.argmax(used_B))
             raise ValueError(f"row {row} holds {used_B[row]} tokens and has room for {room}")
-        begin_S = np.cumsum(length_S) - length_S - (np.cumsum(used_B) - used_B)[row_S]
-        place_S = np.arange(len(row_S)) + row_S
+        order_B, rank_S = None, np.arange(len(row_S))
+        before_B, before_S = np.cumsum(used_B) - used_B, np.cumsum(length_S) - length_S
+        if np.any(row_S[1:] < row_S[:-1]):
+            is_first_S = np.append(True, row_S[1:] != row_S[:-1])
+            order_B = np.append(row_S[is_first_S], np.flatnonzero(many_B == 0))
+            rank_S = np.argsort(np.argsort(row_S, kind="stable"))
+            before_B[order_B] = np.cumsum(used_B[order_B]) - used_B[order_B]
+        place_S = rank_S + row_S
         lengths = np.empty(len(row_S) + rows, int)
         lengths[place_S] = length_S
         lengths[np.cumsum(many_B + 1) - 1] = room - used_B
-        is_even = _is_same(many_B, rows) and _is_same(length_S, rows)
-        is_full = bool(np.all(used_B == room))
-        return _Layout(begin_S, length_S, place_S, lengths, (rows, room), is_even, is_full)
+        return _Layout(
+            before_S - before_B[row_S],
+            length_S,
+            place_S,
+            lengths,
+            (rows, room),
+            order_B,
+            is_even=_is_same(many_B, rows) and _is_same(length_S, rows),
+            is_full=bool(np.all(used_B == room)),
+        )
 
     @functools.cached_property
     def _made(self) -> "_Layout":
@@ -56,28 +71,33 @@ class _Layout:
         if not self.is_even:
             return self
         many = len(self.begin_S) // self.shape[0]
-        first = (array[:many] for array in (self.begin_S, self.length_S, self.place_S))
-        lengths, shape = self.lengths[: many + 1], (1, self.shape[1])
-        return _Layout(*first, lengths, shape, False, self.is_full)
+        first = self.begin_S[:many], self.length_S[:many], np.arange(many)
+        shape = (1, self.shape[1])
+        return _Layout(*first, self.lengths[: many + 1], shape, None, False, self.is_full)
 
     def placed(self, value_T: np.ndarray) -> np.ndarray:
         """Lays what stretches hold into the rows, and 0 on padding."""
         if self.is_full:
-            return value_T.reshape(self.shape)
-        value_BL = np.zeros(self.shape, value_T.dtype)
-        value_BL[self.spread(np.ones_like(self.length_S), bool)] = value_T
-        return value_BL
+            value_BL = value_T.reshape(self.shape)
+        else:
+            is_text_BL = self.spread(np.ones_like(self.length_S), bool)
+            if self.order_B is not None:
+                is_text_BL = is_text_BL.take(self.order_B, axis=0)
+            value_BL = np.zeros(self.shape, value_T.dtype)
+            value_BL[is_text_BL] = value_T
+        if self.order_B is None:
+            return value_BL
+        return value_BL.take(np.argsort(self.order_B), axis=0)
 
     def spread(self, value_S: np.ndarray, kind: type = np.int32) -> np.ndarray:
         """Gives every position its stretch's value, and padding 0; not to be written to."""
         made = self._made if self.is_even and _is_same(value_S, self.shape[0]) else self
-        value_S = value_S[: len(made.length_S)].astype(kind)
-        if self.is_full:
-            value_BL = np.repeat(value_S, made.length_S).reshape(made.shape)
-        else:
-            values = np.zeros(len(made.lengths), kind)
-            values[made.place_S] = value_S
-            value_BL = np.repeat(values, made.lengths).reshape(made.shape)
+        values, lengths = value_S[: len(made.place_S)].astype(kind), made.length_S
+        if not made.is_full or made.order_B is not None:
+            lengths = made.lengths
+            values, own = np.zeros(len(lengths), kind), values
+            values[made.place_S] = own
+        value_BL = np.repeat(values, lengths).reshape(made.shape)
         return value_BL if made is self else np.broadcast_to(value_BL, self.shape)
 
     def stream(self, token_T: np.ndarray, split_S: np.ndarray) -> Stream:
@@ -124,7 +144,7 @@ def pack(examples: Examples, objective_B: np.ndarray, row: Row, start: int = 0) 
     and all in view, and predicts the targets.
 
     Args:
-      examples: of all rows.
+      examples: of all rows, which may come in any order.
       objective_B: int32, which objective each row is from.
       row: what there is room for.
       start: id that a decoder reads before a segment's first token.

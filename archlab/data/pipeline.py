@@ -128,17 +128,27 @@ class Rows:
         return made[0] if len(made) == 1 else _joined(made, [np.arange(*run) for run in runs])
 
     def _batch(self, first: int, rows: int) -> Batch:
-        parts, packed, places = self.examples(first, rows), [], []
-        for is_in_place in (False, True):
-            own = [part for part in parts if part[2].is_in_place == is_in_place]
-            if own:
-                is_one_text = self.row.kind == DECODER and not is_in_place
-                examples = joined([(len(at), made) for _, at, made in own], is_one_text)
-                task_B = [np.full(len(at), task, np.int32) for task, at, _ in own]
-                start = self.vocabulary.start
-                packed.append(pack(examples, np.concatenate(task_B), self.row, start))
-                places.append(np.concatenate([at for _, at, _ in own]))
-        return packed[0] if len(parts) == 1 else _joined(packed, places)
+        parts = self.examples(first, rows)
+        groups = [[part for part in parts if part[2].is_in_place == how] for how in (False, True)]
+        if not all(groups):
+            return self._packed(parts)
+        made, places = [], []
+        for group in groups:
+            places.append(row_B := np.sort(np.concatenate([at for _, at, _ in group])))
+            own = [(task, np.searchsorted(row_B, at), examples) for task, at, examples in group]
+            made.append(self._packed(own))
+        return _joined(made, places)
+
+    def _packed(self, parts: list[tuple[int, np.ndarray, Examples]]) -> Batch:
+        """Packs the examples of all rows, which are all in place, or none."""
+        objective_B = np.empty(sum(len(at) for _, at, _ in parts), np.int32)
+        for task, at, _ in parts:
+            objective_B[at] = task
+        examples = parts[0][2]
+        if len(parts) > 1:
+            is_one_text = self.row.kind == DECODER and not examples.is_in_place
+            examples = joined([part[1:] for part in parts], is_one_text)
+        return pack(examples, objective_B, self.row, self.vocabulary.start)
 
     def epochs(self, rows: int) -> dict[str, float]:
         """Says how often each task's text was read.

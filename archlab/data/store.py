@@ -182,8 +182,8 @@ class Store:
             # A view of the shard that has a row for each place where one may begin.
             every = np.lib.stride_tricks.sliding_window_view(self._map(shard), length)
             tokens_BL[own] = every[at_B[own] - self._edges[shard]]
-        rest = np.flatnonzero(~is_whole_B)
-        self._read(tokens_BL.reshape(-1), rest * length, at_B[rest], np.full(len(rest), length))
+        if len(rest := np.flatnonzero(~is_whole_B)):
+            self._read(tokens_BL.reshape(-1), rest * length, at_B[rest], np.full(len(rest), length))
         return tokens_BL
 
     def pieces(self, start_S: np.ndarray, length_S: np.ndarray) -> np.ndarray:

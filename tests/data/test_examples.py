@@ -131,15 +131,19 @@ PARTS = st.lists(st.tuples(st.booleans(), st.booleans(), SIDES), min_size=1, max
 @given(parts=PARTS, is_one_text=st.booleans())
 def test_examples_of_several_tasks_stand_one_after_another(parts, is_one_text):
     made, wanted, counted = [], [], []
+    rows = sum(len(sides) + 1 for _, _, sides in parts)
+    left = np.random.default_rng(0).permutation(rows)
     for is_joined, is_weighted, sides in parts:
         one = (joined if is_joined else apart)(sides)
         weights = np.full(one.learnt_S.sum(), 0.5 if is_weighted else 1, np.float32)
         one = dataclasses.replace(one, weights_L=weights if is_weighted else None)
-        made.append((len(sides) + 1, one))  # and a row without examples
-        wanted += [*texts.by_row(one, len(sides)), []]
+        at, left = np.sort(left[: len(sides) + 1]), left[len(sides) + 1 :]
+        made.append((at, one))  # and a row without examples
+        wanted += [(row, sides) for row, sides in zip(at, sides, strict=False)]
         counted += weights.tolist()
     found = examples.joined(made, is_one_text)
-    assert texts.by_row(found, len(wanted)) == wanted
+    listed = [(left.tolist(), right.tolist()) for left, right in found.listed()]
+    assert [*zip(found.row_S, listed, strict=True)] == wanted
     if found.weights_L is not None:
         assert found.weights_L.tolist() == counted
     assert (found.weights_L is None) == (not any(is_weighted for _, is_weighted, _ in parts))

@@ -152,6 +152,21 @@ def test_equals_the_slow_loop(kind, data, begin, is_joined):
 
 
 @pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
+@given(data=st.data(), is_weighted=st.booleans(), is_alike=st.booleans())
+def test_rows_may_come_in_any_order(kind, data, is_weighted, is_alike):
+    rows = data.draw(rows_of(kind))
+    rows = rows[:1] * 3 if is_alike else rows
+    own = Row(INPUTS, TARGETS, DECODER if kind == IN_PLACE else kind)
+    numbers, is_in_place = np.arange(len(rows), dtype=np.int32), kind in (ENCODER, IN_PLACE)
+    place = np.asarray(data.draw(st.permutations(range(len(rows)))))
+    made = flat(rows, is_in_place, is_weighted=is_weighted)
+    there = pack(dataclasses.replace(made, row_S=place[made.row_S]), numbers, own, 7)
+    here = pack(made, numbers, own, 7)
+    for name, array in arrays(there).items():
+        np.testing.assert_array_equal(array[place], arrays(here)[name], err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [DECODER, PAIR, ENCODER, IN_PLACE])
 @given(data=st.data(), rows=st.integers(2, 4))
 def test_rows_that_are_alike_are_laid_out_once(kind, data, rows):
     (row, *_) = data.draw(rows_of(kind))
