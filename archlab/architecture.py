@@ -62,6 +62,10 @@ class Architecture:
       embedding_norm: whether a norm follows the embedding; the first layer then reads it as it is,
         and the first norm of that layer, though stored, does nothing.
       rotary_base: of the rotary wavelengths, above 1.
+      rotary_stretch: (times, near, far): so many times as long as the base has them are wavelengths
+        of `far` positions and more; those of `near` and less are as they are, and those between are
+        some of both. With 0 and 0 all are longer. Not of layers with a base of their own. None
+        leaves all as they are.
       local_rotary_base: that of layers with a window; 0 is the same.
       window: keys to each side of itself that a position sees of its own stack; 0 is all.
       global_every: of so many layers, one has no window; 0 gives every layer one.
@@ -86,7 +90,9 @@ class Architecture:
       layers but one of two); Beltagy et al. 2020 (Longformer), section 3.1 (windows to each side);
       Gemma Team 2025 (Gemma 3), section 2 (`qk_norm`, local bases); Warner et al. 2024
       (ModernBERT), section 2.1 (`embedding_norm`, "geglu_exact", bases of 160,000 and 10,000);
-      Hendrycks & Gimpel 2016, section 2 (both GELUs); Gehring et al. 2017, section 3.1 ("learned").
+      Hendrycks & Gimpel 2016, section 2 (both GELUs); Gehring et al. 2017, section 3.1 ("learned");
+      Chen et al. 2023 (position interpolation), equation 3, and the released code of Llama 3.1,
+      `apply_scaling` (`rotary_stretch`).
     """
 
     name: str
@@ -100,6 +106,7 @@ class Architecture:
     bias: bool = False
     embedding_norm: bool = False
     rotary_base: float = TURN
+    rotary_stretch: tuple[float, float, float] | None = None
     local_rotary_base: float = 0.0
     window: int = 0
     global_every: int = 0
@@ -126,7 +133,19 @@ class Architecture:
             self._refuse("rotary_base", "it is a number above 1")
         if 0 < self.local_rotary_base <= 1:
             self._refuse("local_rotary_base", "it is a number above 1, or 0")
+        if self.rotary_stretch is not None:
+            self._check_stretch()
         self._check_together()
+
+    def _check_stretch(self) -> None:
+        """Refuses what does not say how wavelengths are stretched."""
+        object.__setattr__(self, "rotary_stretch", tuple(self.rotary_stretch))
+        said = "it is (times, near, far), with times above 0, and 0 < near ≤ far, or 0 for both"
+        if len(self.rotary_stretch) != 3:
+            self._refuse("rotary_stretch", said)
+        times, near, far = self.rotary_stretch
+        if not (0 < times < math.inf and (near == far == 0 or 0 < near <= far < math.inf)):
+            self._refuse("rotary_stretch", said)
 
     def _check_together(self) -> None:
         """Refuses what would change nothing."""
@@ -134,6 +153,8 @@ class Architecture:
             said = f"Architecture.position={self.position!r} turns nothing; 'rope' does"
             if self.rotary_base != TURN:
                 self._refuse("rotary_base", said)
+            if self.rotary_stretch:
+                self._refuse("rotary_stretch", said)
             if self.local_rotary_base:
                 self._refuse("local_rotary_base", said)
         if not self.window:

@@ -60,6 +60,15 @@ def test_an_unknown_word_is_refused_with_those_that_are_known(field):
             {"local_rotary_base": 9.0, "window": 3, "position": "learned"},
             "'learned' turns nothing",
         ),
+        ("rotary_stretch", {"rotary_stretch": (2.0, 9.0)}, "it is .times, near, far"),
+        ("rotary_stretch", {"rotary_stretch": (0.0, 1.0, 2.0)}, "with times above 0"),
+        ("rotary_stretch", {"rotary_stretch": (2.0, 3.0, 2.0)}, "near ≤ far"),
+        ("rotary_stretch", {"rotary_stretch": (2.0, 0.0, 2.0)}, "0 < near"),
+        (
+            "rotary_stretch",
+            {"rotary_stretch": (2.0, 0.0, 0.0), "position": "none"},
+            "'none' turns nothing",
+        ),
         ("local_rotary_base", {"local_rotary_base": 9.0}, "9.0; no layer has a window"),
         ("global_every", {"global_every": 3}, "3; no layer has a window"),
         (

@@ -43,6 +43,10 @@ class Configuration:
             raise ValueError(f"{path} holds no names, and the settings of a model have names")
         return cls(said, str(path))
 
+    def says(self, name: str) -> bool:
+        """Args: name: of a field. Returns: whether anything is said of it."""
+        return self._said.get(name) is not None
+
     def wrong(self, name: str, what: str) -> ValueError:
         """Makes the error about a field.
 

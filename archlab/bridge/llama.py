@@ -3,6 +3,8 @@
 Source: Touvron et al. 2023, section 2.2; the names are those of transformers' LlamaForCausalLM.
 """
 
+import math
+
 from archlab.architecture import TURN, Architecture
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.family import ANY, Family, factors
@@ -11,7 +13,8 @@ from archlab.refusal import Refusal
 from archlab.size import Size
 
 ACTIVATIONS = {"silu": "swiglu", "gelu_pytorch_tanh": "geglu", "gelu": "geglu_exact"}
-PLAIN = "default"  # rotary positions that nothing scales
+# What transformers calls rotary positions: as their base has them, all stretched, or the long ones.
+PLAIN, LINEAR, LONG = "default", "linear", "llama3"
 
 
 def settings(config: Configuration) -> tuple[Size, Architecture]:
@@ -29,9 +32,8 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
     config.only("attention_bias", False)
     config.only("mlp_bias", False)
     turns = config.within("rope_parameters")
-    for scaling in (turns, config.within("rope_scaling")):
-        scaling.only("rope_type", PLAIN)
-        scaling.only("type", PLAIN)
+    if not turns.says("rope_type"):  # before, the base stood alone, and the rest in rope_scaling
+        turns = config.within("rope_scaling")
     embed, heads = config.count("hidden_size"), config.count("num_attention_heads")
     size = Size(
         layers=config.count("num_hidden_layers"),
@@ -50,7 +52,24 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
         scaled=False,
         epsilon=config.number("rms_norm_eps", 1e-6),
         rotary_base=turns.number("rope_theta", config.number("rope_theta", TURN)),
+        rotary_stretch=_stretch(turns),
     )
+
+
+def _stretch(turns: Configuration) -> tuple[float, float, float] | None:
+    """Which rotary wavelengths are longer than their base has them."""
+    words = {word: word for word in (PLAIN, LINEAR, LONG)}
+    kind = turns.choice("rope_type" if turns.says("rope_type") else "type", words, PLAIN)
+    if kind == PLAIN:
+        return None
+    times = turns.number("factor")
+    if kind == LINEAR:
+        return times, 0.0, 0.0
+    length = turns.count("original_max_position_embeddings")
+    low, high = turns.number("low_freq_factor"), turns.number("high_freq_factor")
+    if not 0 < low <= high:
+        raise turns.wrong("low_freq_factor", f"it is above 0, and at most high_freq_factor={high}")
+    return times, length / high, length / low
 
 
 def fields(size: Size, architecture: Architecture) -> dict:
@@ -73,6 +92,7 @@ def fields(size: Size, architecture: Architecture) -> dict:
             "Size.heads",
         )
     words = {own: theirs for theirs, own in ACTIVATIONS.items()}
+    turns = _turns(architecture.rotary_stretch)
     return {
         "num_hidden_layers": size.layers,
         "hidden_size": size.embed,
@@ -84,10 +104,27 @@ def fields(size: Size, architecture: Architecture) -> dict:
         "hidden_act": words[architecture.activation],
         "rms_norm_eps": architecture.epsilon,
         "rope_theta": architecture.rotary_base,
-        "rope_parameters": {"rope_type": PLAIN, "rope_theta": architecture.rotary_base},
+        "rope_parameters": {**turns, "rope_theta": architecture.rotary_base},
+        **({"rope_scaling": turns} if architecture.rotary_stretch else {}),
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": architecture.tied,
+    }
+
+
+def _turns(stretch: tuple[float, float, float] | None) -> dict:
+    """What transformers calls a stretch."""
+    if stretch is None:
+        return {"rope_type": PLAIN}
+    times, near, far = stretch
+    if not far:
+        return {"rope_type": LINEAR, "factor": times}
+    return {
+        "rope_type": LONG,
+        "factor": times,
+        "original_max_position_embeddings": math.ceil(far),
+        "low_freq_factor": math.ceil(far) / far,
+        "high_freq_factor": math.ceil(far) / near,
     }
 
 
@@ -142,6 +179,7 @@ LLAMA = Family(
         "output_scale": ANY,
         "epsilon": ANY,
         "rotary_base": ANY,
+        "rotary_stretch": ANY,
     },
     settings=settings,
     fields=fields,

@@ -1,26 +1,40 @@
 """How a stack knows order: rotary positions, or T5's relative-position buckets."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 LONGEST = 128  # T5: farther distances than about this share the last bucket
 
 
-def turns(width: int, base: float) -> jax.Array:
+def turns(width: int, base: float, stretch: tuple[float, float, float] | None = None) -> jax.Array:
     """Says by how much each pair of numbers turns from one position to the next.
 
     Args:
       width: of a head, even.
       base: of the wavelengths: the slowest pair takes nearly 2π × base positions for a turn.
+      stretch: see `Architecture.rotary_stretch`.
 
     Returns:
       turn_K, float32, radians; pairs are (i, i + K/2).
 
-    Source: Su et al. 2021 (RoFormer), section 3.2.2.
+    Source: Su et al. 2021 (RoFormer), section 3.2.2; the released code of Llama 3.1,
+      `apply_scaling`, for the stretch: between near and far, the share that is left as it is grows
+      linearly with the turns that a pair takes.
     """
     place_K = jnp.arange(width)
     half = width // 2
-    return base ** -((place_K % half).astype(jnp.float32) / half)
+    turn_K = base ** -((place_K % half).astype(jnp.float32) / half)
+    if stretch is None:
+        return turn_K
+    times, near, far = stretch
+    wave_K = 2 * math.pi / turn_K
+    if near == far:
+        kept_K = (wave_K < near).astype(jnp.float32)
+    else:
+        kept_K = jnp.clip((1 / wave_K - 1 / far) / (1 / near - 1 / far), 0, 1)
+    return turn_K * (kept_K + (1 - kept_K) / times)
 
 
 def rotate(x_BLHK: jax.Array, position_BL: jax.Array, turn_K: jax.Array) -> jax.Array:

@@ -235,13 +235,13 @@ class Stack(Layer):
             bias_HP = table_RH[bucket_P].T
 
         def sight(window: int) -> Sight:
-            base = self.architecture.rotary_base
-            if window:
-                base = self.architecture.local_rotary_base or base
+            base, stretch = self.architecture.rotary_base, self.architecture.rotary_stretch
+            if window and self.architecture.local_rotary_base:
+                base, stretch = self.architecture.local_rotary_base, None
             is_turned = self.architecture.position == "rope"
             return Sight(
                 stream.position_BL if is_turned else None,
-                position.turns(self.size.kv, base) if is_turned else None,
+                position.turns(self.size.kv, base, stretch) if is_turned else None,
                 *visibility.interval(stream, self.visibility, offset, window),
                 bias_HP,
                 offset,

@@ -44,6 +44,17 @@ CONFIGURATIONS = {
     "T5 1.1, Flan-T5, T5-LM": transformers.T5Config(**T5, **GATED),
     "Llama": transformers.LlamaConfig(**LLAMA),
     "Llama, tied": transformers.LlamaConfig(**LLAMA, tie_word_embeddings=True),
+    "Llama 3.1 and later": transformers.LlamaConfig(
+        **LLAMA,
+        rope_parameters={
+            "rope_type": "llama3",
+            "rope_theta": 100.0,
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 40,
+        },
+    ),
     "GPT-2": transformers.GPT2Config(
         vocab_size=60,
         n_embd=24,

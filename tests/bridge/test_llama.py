@@ -18,6 +18,14 @@ TINY = {
     "tie_word_embeddings": False,
     "vocab_size": 32000,
 }
+# Published: meta-llama/Llama-3.2-1B, config.json.
+LONG = {
+    "factor": 32.0,
+    "high_freq_factor": 4.0,
+    "low_freq_factor": 1.0,
+    "original_max_position_embeddings": 8192,
+    "rope_type": "llama3",
+}
 
 
 def test_a_published_configuration_is_read():
@@ -34,6 +42,25 @@ def test_bases_and_epsilons_are_read_where_they_stand():
         assert (architecture.rotary_base, architecture.epsilon) == (5e5, 1e-5)
 
 
+@pytest.mark.parametrize(
+    "said, stretch",
+    [
+        ({"rope_scaling": LONG}, (32.0, 2048.0, 8192.0)),
+        ({"rope_parameters": LONG | {"rope_theta": 5e5}}, (32.0, 2048.0, 8192.0)),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, (2.0, 0.0, 0.0)),
+        ({"rope_scaling": LONG | {"low_freq_factor": 3.0}}, (32.0, 2048.0, 8192 / 3)),
+        ({"rope_parameters": {"rope_type": "default"}}, None),
+    ],
+)
+def test_stretched_wavelengths_are_read_and_said(said, stretch):
+    size, architecture = LLAMA.settings(Configuration(TINY | {"rope_theta": 5e5} | said))
+    assert architecture.rotary_stretch == stretch and architecture.rotary_base == 5e5
+    again = LLAMA.fields(size, architecture)
+    size_again, found = LLAMA.settings(Configuration(again))
+    assert size_again == size
+    assert (found.rotary_stretch or ()) == pytest.approx(stretch or (), rel=1e-12)
+
+
 def test_it_has_as_many_parameters_as_published():
     """Zhang et al. 2024, and as Hugging Face counts those of its file."""
     assert LLAMA.table(*LLAMA.settings(Configuration(TINY))).parameters == 1_100_048_384
@@ -46,8 +73,11 @@ def test_it_has_as_many_parameters_as_published():
         ("mlp_bias", True),
         ("rms_norm_eps", 0.0),
         ("rope_theta", "far"),
-        ("rope_scaling", {"type": "linear", "factor": 2.0}),
+        ("rope_scaling", {"type": "dynamic", "factor": 2.0}),
         ("rope_scaling", {"rope_type": "llama3", "factor": 8.0}),
+        ("rope_scaling", {"rope_type": "linear"}),
+        ("rope_scaling", LONG | {"low_freq_factor": 0}),
+        ("rope_scaling", LONG | {"low_freq_factor": 5.0}),
         ("rope_parameters", {"rope_type": "yarn", "rope_theta": 10000.0}),
         ("hidden_act", "relu"),
         ("hidden_size", None),

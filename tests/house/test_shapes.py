@@ -258,6 +258,8 @@ def test_no_name_of_the_model_was_left_unchecked():
     runs += [traced_experts()]
     runs += [traced("encoder", "none", ("activation", "relu")), traced_on_a_mesh()]
     runs += [traced("encoder", "rope", *RICH.items(), *place.items()) for place in PLACED]
+    runs += [traced("encoder", "rope", ("rotary_stretch", (2.0, 3.0, 9.0)))]
+    assert not any(run.wrong for run in runs)
     seen = {
         (Path(code.co_filename).name, code.co_qualname, name)
         for run in runs

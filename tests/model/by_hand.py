@@ -52,9 +52,14 @@ def capped(x, cap: float):
     return cap * np.tanh(x / cap) if cap else x
 
 
-def turned(x, place: int, base: float):
+def turned(x, place: int, base: float, stretch: tuple[float, float, float] | None):
     half = len(x) // 2
     angles = place * base ** (-np.arange(half) / half)
+    if stretch is not None:
+        times, near, far = stretch
+        turns = base ** (-np.arange(half) / half) / 2 / np.pi
+        kept = np.interp(turns, [1 / far, 1 / near], [0, 1])
+        angles = angles * kept + angles * (1 - kept) / times
     pairs = (x[:half] + 1j * x[half:]) * np.exp(1j * angles)
     return np.concatenate([pairs.real, pairs.imag])
 
@@ -123,7 +128,9 @@ class Row:
                 self.seen(stream, sees, query, 0 if is_global else own.window)
                 for query in range(len(x))
             ]
-            base = own.rotary_base if is_global else own.local_rotary_base or own.rotary_base
+            base = (own.rotary_base, own.rotary_stretch)
+            if not is_global and own.local_rotary_base:
+                base = (own.local_rotary_base, None)
             bias = weights.get("bias_RH")
 
             def attend(near, memory=None, part="attention", keys=keys, base=base, bias=bias):
@@ -193,7 +200,7 @@ class Row:
                 )
             if places is not None:
                 asked, named = (
-                    np.stack([turned(*one, base) for one in zip(both, places, strict=True)])
+                    np.stack([turned(*one, *base) for one in zip(both, places, strict=True)])
                     for both in (asked, named)
                 )
             for query, inside in enumerate(keys):

@@ -53,6 +53,28 @@ def test_rotation_is_multiplication_by_a_complex_number(base):
     np.testing.assert_allclose(turned_BLHK, expected, atol=5e-4)
 
 
+def test_short_wavelengths_stay_and_long_ones_are_stretched():
+    """The formula of Llama 3.1's code, wavelength by wavelength; and all of them, linearly."""
+    plain = np.asarray(position.turns(64, 500.0), np.float64)
+    found = np.asarray(position.turns(64, 500.0, (8.0, 32.0, 128.0)), np.float64)
+    kinds = set()
+    for was, now in zip(plain[:32], found[:32], strict=True):
+        wavelength = 2 * np.pi / was
+        if wavelength < 32:
+            kind, expected = "near", was
+        elif wavelength > 128:
+            kind, expected = "far", was / 8
+        else:
+            smooth = (128 / wavelength - 1) / (4 - 1)
+            kind, expected = "between", (1 - smooth) * was / 8 + smooth * was
+        kinds.add(kind)
+        np.testing.assert_allclose(now, expected, rtol=1e-5)
+    assert kinds == {"near", "between", "far"}
+    np.testing.assert_allclose(position.turns(64, 500.0, (4.0, 0.0, 0.0)), plain / 4, rtol=1e-6)
+    stepped = np.asarray(position.turns(64, 500.0, (4.0, 50.0, 50.0)))
+    np.testing.assert_allclose(stepped, np.where(2 * np.pi / plain < 50, plain, plain / 4), 1e-5)
+
+
 def test_a_product_of_rotated_vectors_depends_on_their_distance_alone():
     random = np.random.default_rng(1)
     query_K, key_K = random.normal(size=(2, 8)).astype(np.float32)

@@ -66,8 +66,13 @@ FAMILIES = {
         global_every=2,
         local_rotary_base=3.0,
     ),
-    "mistral": Architecture(
-        "causal_decoder", window=2, tied=False, scaled=False, rotary_base=100.0
+    "mistral, stretched as llama 3.1": Architecture(
+        "causal_decoder",
+        window=2,
+        tied=False,
+        scaled=False,
+        rotary_base=100.0,
+        rotary_stretch=(4.0, 10.0, 40.0),
     ),
     "t5, one table for each stack": Architecture(
         "encoder_decoder", "relative", "relu", tied=False, shared=False, window=1
