@@ -18,7 +18,7 @@ from archlab.data.tasks import OBJECTIVES
 from archlab.data.vocabulary import Vocabulary
 from benchmarks import data as bench
 from benchmarks import page
-from benchmarks.contest import OURS, Contest, verdict
+from benchmarks.contest import OURS, Contest, filled, fuller, verdict
 from benchmarks.peers import DENOISERS, PEERS, register
 from benchmarks.race import Lane, Turn, middle, race
 
@@ -115,16 +115,22 @@ def batches():
 
 
 def test_a_turn_counts_text_and_padding():
-    lane = Lane(batches(), lambda batch: [batch], lambda batch: [batch], V)
+    lane = Lane(batches(), lambda batch: [batch, batch[:1]], lambda batch: [batch], V)
     (turn,) = race({"": lane}, 1, 0.01)[""]
-    made = turn.positions // 12
-    assert made >= 1
-    assert (turn.tokens, turn.filled, turn.positions) == (4 * made, 10 * made, 12 * made)
+    made = turn.positions[0] // 12
+    one = next(batches())
+    assert made >= 1 and turn.tokens == 4 * made
+    assert turn.filled == (10 * made, np.count_nonzero(one[0]) * made)
+    assert turn.positions == (12 * made, one[0].size * made)
     assert turn.cpu >= 0.01 and turn.wall > 0
 
 
 def turns(*rates: float) -> list[Turn]:
-    return [Turn(int(rate * 1e6), 900, 1000, 1.0, 2.0) for rate in rates]
+    return [Turn(int(rate * 1e6), (600, 300), (600, 400), 1.0, 2.0) for rate in rates]
+
+
+def test_the_fuller_side_tells_whether_more_fits_in():
+    assert filled(turns(1, 2)) == "0.900" and fuller(turns(1, 2)) == "1.000"
 
 
 @pytest.mark.parametrize("cached, met", [(1.0, "yes"), (1.2, "no")])
