@@ -43,6 +43,7 @@ LONG = {
     "test_experiments_stopped.py",
     "test_trained.py",
     "test_checkpoint.py",
+    "test_huggingface.py",
 }
 
 
