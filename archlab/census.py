@@ -25,7 +25,7 @@ _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _LOOP = re.compile(r"condition=%?([\w.\-]+), body=%?([\w.\-]+)")
 _TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _ACROSS = re.compile(r'_xla_megascale_transfer_type="(\w+)"')
-_CONSTANT = re.compile(r"s32\[\][^ ]* constant\((-?\d+)\)")
+_ENTRY = re.compile(r"index=(\d+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +164,8 @@ def _walk(
     yield part, times
     for line in parts[part]:
         if line.does == "while":
-            condition, body = _LOOP.search(line.rest).groups()
-            many = _turns(line, parts[condition], turns)
+            body = _LOOP.search(line.rest)[2]
+            many = _turns(line, parts, part, turns)
             if many is None:
                 name = _NAME.search(line.rest)
                 found.open.add(name[1] if name else line.name)
@@ -178,17 +178,61 @@ def _walk(
                 yield from _walk(parts, one, times, turns, found)
 
 
-def _turns(line: Line, condition: list[Line], turns: dict[str, int]) -> int | None:
+def _turns(line: Line, parts: dict, part: str, turns: dict[str, int]) -> int | None:
     """How often a loop turns: as the program says, or whoever asks."""
     if known := _TURNS.search(line.rest):
         return int(known[1])
+    condition, body = _LOOP.search(line.rest).groups()
+    end = _end(parts[condition])
+    if end is not None:
+        entry, limit = end
+        first = _constant(parts[part], _entry(parts[part], _names(line.rest)[0], entry)) or 0
+        stride = _stride(parts[body], entry)
+        return max(0, -(-(limit - first) // stride))
     name = _NAME.search(line.rest)
     said = [many for word, many in turns.items() if name and word in re.findall(r"\w+", name[1])]
-    constants = [_CONSTANT.search(f"{one.shape} {one.does}({one.rest}") for one in condition]
-    ends = [int(one[1]) for one in constants if one]
-    if len(ends) == 1 and any("direction=LT" in one.rest for one in condition):
-        return ends[0]
     return said[0] if said else None
+
+
+def _end(condition: list[Line]) -> tuple[int, int] | None:
+    """Which entry of the loop's tuple counts, and below which number it goes on."""
+    own = {line.name: line for line in condition}
+    last = condition[-1]
+    given = _names(last.rest)
+    if last.does != "compare" or "direction=LT" not in last.rest or len(given) < 2:
+        return None
+    counter, limit = (own.get(name) for name in given[:2])
+    entry = _ENTRY.search(counter.rest) if counter else None
+    many = _constant(condition, limit.name) if limit else None
+    return None if entry is None or many is None else (int(entry[1]), many)
+
+
+def _stride(body: list[Line], entry: int) -> int:
+    """How much is added to an entry of the loop's tuple in one turn."""
+    own = {line.name: line for line in body}
+    added = own.get(_names(body[-1].rest)[entry])
+    numbers = [_constant(body, name) for name in _names(added.rest)] if added else []
+    return next((number for number in numbers if number), 1)
+
+
+def _entry(lines: list[Line], name: str, entry: int) -> str:
+    """The name of what stands at one place of a tuple."""
+    made = next((line for line in lines if line.name == name and line.does == "tuple"), None)
+    return _names(made.rest)[entry] if made else ""
+
+
+def _constant(lines: list[Line], name: str) -> int | None:
+    """The number that a name stands for, if it is one."""
+    line = next((line for line in lines if line.name == name), None)
+    if line is not None and line.does == "copy":
+        return _constant(lines, _names(line.rest)[0])
+    is_number = line is not None and line.does == "constant" and line.shape[1:5] == "32[]"
+    return int(line.rest.partition(")")[0]) if is_number else None
+
+
+def _names(rest: str) -> list[str]:
+    """What an operation is given."""
+    return re.findall(r"%([\w.\-]+)", re.split(r"\)(?:,|$)", rest)[0])
 
 
 def _collectives(parts: dict, part: str) -> Iterator[tuple[str, str, float]]:
@@ -200,8 +244,8 @@ def _collectives(parts: dict, part: str) -> Iterator[tuple[str, str, float]]:
     for line in parts[part]:
         kind = line.does.removesuffix("-start")
         if kind in KINDS:
-            given = re.findall(r"%([\w.\-]+)", line.rest.partition("), ")[0])
-            sizes = [sum(map(_bytes, [shapes.get(name, "") for name in given])), _bytes(line.shape)]
+            given = [shapes.get(name, "") for name in _names(line.rest)]
+            sizes = [sum(map(_bytes, given)), _bytes(line.shape)]
             if line.does != kind:  # what is begun gives back what it was given, too
                 sizes[1] -= sizes[0]
             if part.startswith("all-reduce-scatter"):

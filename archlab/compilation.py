@@ -78,7 +78,7 @@ class Compilation:
             since = time.perf_counter()
             try:
                 with compiled.elsewhere():
-                    made = lowered.compile()
+                    made = compiled.program(lowered, self.program.mesh)
             except jax.errors.JaxRuntimeError as error:
                 if FULL not in str(error):
                     raise
@@ -91,11 +91,17 @@ class Compilation:
             }
 
         version = importlib.metadata.version("libtpu")
-        about = (self.topology, self.slices, version, jax.__version__, lowered.as_text())
+        told = compiled.OPTIONS["tpu"]
+        about = (self.topology, self.slices, version, jax.__version__, told, lowered.as_text())
         return compiled.remembered("\n".join(map(str, about)), make)
 
     @property
-    def _fits(self) -> dict:
+    def said(self) -> dict:
+        """What the compiler said: the program's text, bytes by kind, seconds.
+
+        Raises:
+          Exhausted: the chips' memory does not hold the step.
+        """
         if "full" in self._made:
             raise Exhausted(self._made["full"])
         return self._made
@@ -103,7 +109,7 @@ class Compilation:
     @property
     def seconds(self) -> float:
         """How long compiling took."""
-        return self._fits["seconds"]
+        return self.said["seconds"]
 
     @functools.cached_property
     def memory(self) -> dict[str, int]:
@@ -112,7 +118,7 @@ class Compilation:
         Raises:
           Exhausted: there are not enough of them.
         """
-        said = self._fits["bytes"]
+        said = self.said["bytes"]
         held = Plan(self.run, topology.kind(self.topology), self.chips).held
         state = {name: held[name] for name in ("weights", "moments")}
         return {
@@ -126,15 +132,15 @@ class Compilation:
     @functools.cached_property
     def census(self) -> census.Census:
         """What one step does on each chip, if every position carries loss."""
-        return census.census(self._fits["text"], {loss.NAME: self._turns})
+        return census.census(self.said["text"], {loss.NAME: self.turns})
 
     @functools.cached_property
     def arrays(self) -> list[tuple[str, int]]:
         """The largest arrays that the step makes, and their bytes on one chip."""
-        return census.arrays(self._fits["text"]).most_common(6)
+        return census.arrays(self.said["text"]).most_common(6)
 
     @property
-    def _turns(self) -> int:
+    def turns(self) -> int:
         """Chunks of the head, if every position carries loss."""
         shapes = self.program.microbatch.target_BL
         mesh = self.program.mesh

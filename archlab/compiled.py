@@ -16,6 +16,10 @@ from archlab import processes
 from archlab.data import store
 
 QUICK = 0.1  # seconds; what compiles faster is not worth a file
+# What a platform's compiler is told. On TPUs it would cut each product with a gathered weight into
+# a loop over its pieces, which by its own estimate takes almost twice the cycles of a step and more
+# memory (docs/performance.md). MaxText's flags for v6e turn it off with the same number.
+OPTIONS = {"tpu": {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"}}
 
 
 def folder() -> str:
@@ -47,6 +51,19 @@ def keep(tell: Callable[[str], None]) -> None:
     if why or "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         least = math.inf if why else QUICK
         jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+def program(lowered: jax.stages.Lowered, mesh: jax.sharding.Mesh) -> jax.stages.Compiled:
+    """Compiles a program for the devices of a mesh.
+
+    Args:
+      lowered: the program.
+      mesh: whose devices it was lowered for.
+
+    Returns:
+      The program, compiled as `OPTIONS` say.
+    """
+    return lowered.compile(compiler_options=OPTIONS.get(mesh.devices.flat[0].platform))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 
 from archlab import batch as batches
-from archlab import mesh, shares, stages
+from archlab import compiled, mesh, shares, stages
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
@@ -69,7 +69,7 @@ class Program:
     @functools.cached_property
     def learn(self) -> Callable:
         """The compiled step: state and batch to state and outcome."""
-        return self.lowered.compile()
+        return compiled.program(self.lowered, self.mesh)
 
     @property
     def lowered(self) -> jax.stages.Lowered:
@@ -92,7 +92,8 @@ class Program:
     def score(self) -> Callable:
         """The compiled score: weights and a microbatch, as training holds it, to sums."""
         with jax.default_matmul_precision(self.model.precision):
-            return step.scorer(self.model, self.mesh, self.shapes.weights, self.microbatch)
+            given = (self.model, self.mesh, self.shapes.weights, self.microbatch)
+            return compiled.program(step.scorer(*given), self.mesh)
 
     def check(self) -> None:
         """Finds what does not fit, before anything is compiled or trained.

@@ -93,16 +93,24 @@ TPU = """HloModule jit_step, is_scheduled=true
   %fusion.2 = bf16[512,64]{1,0} fusion(%get-tuple-element.1), kind=kCustom, calls=%fused_end, metadata={op_name="jit(step)/decoder/mlp/dot_general"}, backend_config={"window_config":{"estimated_cycles":"40"}}
   %kernel.1 = f32[4,64]{1,0} custom-call(%fusion.2), custom_call_target="tpu_custom_call"
   %fusion.3 = f32[128,64]{1,0} fusion(%fusion.2), kind=kCustom, calls=%all-reduce-scatter.1
-  ROOT %tuple.1 = (s32[], bf16[128,64]) tuple(%param, %get-tuple-element.1)
+  %get-tuple-element.3 = s32[]{:T(128)} get-tuple-element(%param), index=0
+  %constant.3 = s32[]{:T(128)} constant(2)
+  %add.1 = s32[]{:T(128)} add(%get-tuple-element.3, %constant.3)
+  ROOT %tuple.1 = (s32[], bf16[128,64]) tuple(%add.1, %get-tuple-element.1)
 }
 
 %condition (param.1: (s32[], bf16[128,64])) -> pred[] {
-  %constant.1 = s32[]{:T(128)} constant(6)
+  %param.1 = (s32[], bf16[128,64]) parameter(0)
+  %get-tuple-element.2 = s32[]{:T(128)} get-tuple-element(%param.1), index=0
+  %constant.1 = s32[]{:T(128)} constant(13)
   ROOT %lt.1 = pred[]{:T(512)} compare(%get-tuple-element.2, %constant.1), direction=LT
 }
 
 ENTRY %main (param.2: bf16[128,64]) -> bf16[128,64] {
   %param.2 = bf16[128,64]{1,0} parameter(0)
+  %constant.2 = s32[]{:T(128)} constant(1)
+  %copy.2 = s32[]{:T(128)} copy(%constant.2), backend_config={"flag_configs":[]}
+  %tuple.2 = (s32[], bf16[128,64]) tuple(%copy.2, %param.2)
   %while.1 = (s32[], bf16[128,64]) while(%tuple.2), condition=%condition, body=%body
   %send.1 = (f32[2,8]{1,0}, u32[], token[]) send(%copy.1, %after-all.1), channel_id=9, is_host_transfer=true, frontend_attributes={_xla_megascale_transfer_type="ALL_REDUCE"}
   ROOT %fusion.4 = bf16[128,64]{1,0} fusion(%while.1), kind=kLoop, calls=%loose, backend_config={"window_config":{"estimated_cycles":"7"}}

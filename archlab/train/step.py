@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -229,8 +228,8 @@ def _scored(
 
 def scorer(
     model: Transformer, mesh: jax.sharding.Mesh, weights: dict, batch: Batch
-) -> Callable[[dict, Batch], tuple[loss.Sums, jax.Array]]:
-    """Compiles the loss of a batch, without learning from it.
+) -> jax.stages.Lowered:
+    """Writes the loss of a batch down, without learning from it, ready to be compiled.
 
     Args:
       model: as `on` gives it.
@@ -239,17 +238,17 @@ def scorer(
       batch: shapes from `batch.abstract`.
 
     Returns:
-      A compiled function of weights and a batch to `loss.Sums`, with no z-loss in them, and to the
-      objective of each row.
+      The program of a function of weights and a batch to `loss.Sums`, with no z-loss in them, and
+      to the objective of each row.
     """
 
     def score(weights, batch: Batch) -> tuple[loss.Sums, jax.Array]:
         return _scored(model, mesh, weights, batch, 1.0, 0.0)[1], batch.objective_B
 
     placed = jax.tree.map(lambda leaf: leaf.sharding, weights)
-    compiled = jax.jit(
+    jitted = jax.jit(
         score,
         in_shardings=(placed, meshes.rows(mesh, batch)),
         out_shardings=NamedSharding(mesh, PartitionSpec()),
     )
-    return compiled.lower(weights, batch).compile()
+    return jitted.lower(weights, batch)

@@ -85,3 +85,12 @@ def test_a_product_of_rotated_vectors_depends_on_their_distance_alone():
         turned_BLHK = position.rotate(x_BLHK, place_BL, position.turns(8, 10_000.0))
         products.append(float(turned_BLHK[0, 0, 0] @ turned_BLHK[0, 1, 0]))
     np.testing.assert_allclose(products, products[0], rtol=1e-4)
+
+
+def test_halves_are_swapped_to_the_bit_in_either_dtype():
+    x_BLHK = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 3, 8)), jnp.bfloat16)
+    found = np.asarray(position._other(x_BLHK))
+    wide = np.asarray(x_BLHK, np.float32)
+    expected = np.concatenate([-wide[..., 4:], wide[..., :4]], axis=-1)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(position._other(jnp.asarray(wide)), expected)
