@@ -123,7 +123,9 @@ def inspect(
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
-    """Says how large activations and gradients are before training, by layer.
+    """Says how large activations and gradients are at first.
+
+    By layer, before anything is trained.
 
     \b
     archlab inspect quickstart
