@@ -16,37 +16,12 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from grain.experimental import index_shuffle
 
-from archlab.data.chance import Chance, hashed
+from archlab.data.chance import hashed
+from archlab.data.permutation import shuffled
 
 SHORT, LONGEST = 2**14, 2**17  # rows until an order repeats: fewer where they do, or else so many
 SLOTS = 32  # rows, at most, that share a chunk
-ROUNDS = 4  # grain's own advice: the fewest that look random
-SMALL = 2**16  # up to here a permutation is made whole; grain would walk as far to find one place
-
-
-def shuffled(index_B: np.ndarray, size: int, key: int) -> np.ndarray:
-    """Finds places in a permutation of `range(size)`; a long one is never made whole.
-
-    Args:
-      index_B: int64, places, below `size`.
-      size: of the permutation, 1 or more, below 2^32.
-      key: which permutation.
-
-    Returns:
-      int64, what stands at those places.
-    """
-    if size <= SMALL:
-        return _permutation(size, key)[index_B].astype(np.int64)
-    one = functools.partial(index_shuffle, max_index=size - 1, seed=key % 2**32, rounds=ROUNDS)
-    return np.asarray([one(index) for index in index_B.tolist()], np.int64)
-
-
-@functools.lru_cache(maxsize=256)
-def _permutation(size: int, key: int) -> np.ndarray:
-    words = Chance((key,), 0, 1).words("permutation", size)[0]
-    return np.argsort(words, kind="stable").astype(np.uint16)  # there are 2^16 places at most
 
 
 def whole(rates: Sequence[float], totals: Iterable[int]) -> list[int]:

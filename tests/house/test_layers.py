@@ -23,10 +23,10 @@ LAYERS = """
    data/reports data/row
 1  architecture bindings experiments mesh modules processes record size stages topology
    kernels/chunked kernels/dense kernels/grid model/visibility report/lines data/bins
-   data/objectives/runs data/options data/order data/packing data/prefetch data/shards
+   data/objectives/runs data/options data/packing data/permutation data/prefetch data/shards
    data/sources data/tokenizers bridge/configuration bridge/shards
 2  ledger shares statements things commands/vocabularies kernels/pallas report/history
-   train/bits train/optimizer data/code data/corpora data/plan data/store data/vocabulary
+   train/bits train/optimizer data/code data/order data/corpora data/plan data/store data/vocabulary
    bridge/table
 3  compiled model/attention show/row show/statistics report/figures data/features
    data/objectives/masks data/objectives/objective data/writer bridge/family bridge/model
@@ -63,7 +63,6 @@ OWNERS = {
     "safetensors": ("bridge/shards",),
     "ml_dtypes": ("bridge/shards",),
     "orbax": ("train/checkpoint",),
-    "grain": ("data/order",),
     "sentencepiece": ("data/pieces",),
     "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
