@@ -78,30 +78,7 @@ class Run:
     expect: tuple[float, float] | None = None
 
     def __post_init__(self):
-        if self.size.encoder_layers and len(self.architecture.stacks) == 1:
-            raise Refusal(
-                f"Size.encoder_layers={self.size.encoder_layers}, and a {self.architecture.name} "
-                "has one stack; Size.layers is its depth",
-                "Size.encoder_layers",
-            )
-        if self.size.experts and self.architecture.bias:
-            raise Refusal(
-                f"Architecture.bias=True, and Size.experts={self.size.experts} hidden layers have "
-                "no biases; False goes with them",
-                "Architecture.bias",
-            )
-        if self.size.base_embed and not self.architecture.scaled:
-            raise Refusal(
-                f"Size.base_embed={self.size.base_embed} counts on tables that are read times the "
-                "root of the width; Architecture.scaled=True reads them so",
-                "Architecture.scaled",
-            )
-        if self.size.base_embed and self.optimizer.name != "adamw":
-            raise Refusal(
-                f"Size.base_embed={self.size.base_embed} scales the steps of adamw; those of "
-                f"{self.optimizer.name} follow the weights' own size",
-                "Size.base_embed",
-            )
+        self._check_model()
         if not self.stages:
             raise Refusal("Run.stages is empty; a run has at least one stage", "Run.stages")
         if not isinstance(self.stages, str):
@@ -138,6 +115,33 @@ class Run:
                 raise Refusal(
                     f"Run.expect={self.expect}; a band is its lower and upper end", "Run.expect"
                 )
+
+    def _check_model(self) -> None:
+        """Refuses a size that does not go with the architecture or the optimizer."""
+        if self.size.encoder_layers and len(self.architecture.stacks) == 1:
+            raise Refusal(
+                f"Size.encoder_layers={self.size.encoder_layers}, and a {self.architecture.name} "
+                "has one stack; Size.layers is its depth",
+                "Size.encoder_layers",
+            )
+        if self.size.experts and self.architecture.bias:
+            raise Refusal(
+                f"Architecture.bias=True, and Size.experts={self.size.experts} hidden layers have "
+                "no biases; False goes with them",
+                "Architecture.bias",
+            )
+        if self.size.base_embed and not self.architecture.scaled:
+            raise Refusal(
+                f"Size.base_embed={self.size.base_embed} counts on tables that are read times the "
+                "root of the width; Architecture.scaled=True reads them so",
+                "Architecture.scaled",
+            )
+        if self.size.base_embed and self.optimizer.name != "adamw":
+            raise Refusal(
+                f"Size.base_embed={self.size.base_embed} scales the steps of adamw; those of "
+                f"{self.optimizer.name} follow the weights' own size",
+                "Size.base_embed",
+            )
 
     def in_order(self) -> "Run":
         """The same run, with the stages themselves where their name stood.

@@ -54,6 +54,15 @@ def test_each_architecture_compiles_for_a_slice(name):
     assert 0 < best <= worst and 0 < one.mfu[1] <= one.mfu[0] < 1
 
 
+def test_experts_compile_for_a_slice():
+    """Tokens are gathered for the experts of each device, and what they made is scattered."""
+    size = dataclasses.replace(SIZE, experts=4, choices=2)
+    run = dataclasses.replace(smoke("encoder", Mesh(data=2, expert=2)), size=size)
+    one = Compilation(run, 0, "v5e:2x2")
+    assert one.memory["weights"] == Plan(one.run, "v5e", 4).held["weights"]
+    assert {"all-gather", "reduce-scatter"} <= set(one.census.within)
+
+
 def test_gradients_alone_cross_between_slices():
     run = smoke("prefix_decoder", Mesh(slice=2, data=4))
     one = Compilation(run, 0, "v5e:2x2", slices=2)

@@ -187,16 +187,16 @@ class Stack(Layer):
         if policy is not None:
             # Unrolled, the compiler would find what is computed again and keep it instead.
             block = nn.remat(Block, policy=policy, prevent_cse=self.unroll)
-        x_BLD, cache = nn.scan(
+        layers = nn.scan(
             block,
             variable_axes={"params": 0, SEEN: 0},
             split_rngs={"params": True, "dropout": True},
             in_axes=(0, 0, nn.broadcast, nn.broadcast, nn.broadcast),
             length=self.depth,
             unroll=self.depth if self.unroll else 1,
-        )(
-            **self.parts, crosses=self.crosses, name="layers"
-        )(x_BLD, cache, self._natures(), memory_BMD, self._sights(stream, memory, offset), cross)
+        )(**self.parts, crosses=self.crosses, name="layers")
+        sights = self._sights(stream, memory, offset)
+        x_BLD, cache = layers(x_BLD, cache, self._natures(), memory_BMD, sights, cross)
         x_BLD = x_BLD if is_after else Norm(**self.parts, name="norm")(x_BLD)
         return self.dropped(x_BLD), cache
 
@@ -213,6 +213,7 @@ class Stack(Layer):
         return bool(self.architecture.window and self.architecture.global_every)
 
     def _natures(self) -> Nature:
+        """What tells the layers apart, outermost."""
         numbers = range(self.depth)
         is_global = [self.architecture.is_global(number) for number in numbers]
         is_first = [number == 0 for number in numbers]

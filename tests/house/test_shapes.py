@@ -64,8 +64,10 @@ PLACED = [{"norm_place": "post"}, {"norm_place": "both", "embedding_norm": True}
 @functools.cache
 def traced(name: str, position: str, *words: tuple[str, object]) -> shapes.Seen:
     """Traces one architecture from a batch to its loss, and says what its names are like."""
-    architecture = Architecture(name, position, **dict(words))
-    model = Transformer(SIZE, architecture)
+    settings = dict(words)
+    dtype = settings.pop("dtype", jnp.float32)
+    architecture = Architecture(name, position, **settings)
+    model = Transformer(SIZE, architecture, dtype=dtype)
     batch = batches.abstract(architecture.kind, ROWS, INPUTS, TARGETS)
 
     def score(batch: Batch) -> loss.Sums:
@@ -257,6 +259,7 @@ def test_no_name_of_the_model_was_left_unchecked():
     runs = [traced(name, position) for name, position in ALL]
     runs += [traced_experts()]
     runs += [traced("encoder", "none", ("activation", "relu")), traced_on_a_mesh()]
+    runs += [traced("encoder", "rope", ("dtype", jnp.bfloat16))]
     runs += [traced("encoder", "rope", *RICH.items(), *place.items()) for place in PLACED]
     runs += [traced("encoder", "rope", ("rotary_stretch", (2.0, 3.0, 9.0)))]
     assert not any(run.wrong for run in runs)
