@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix bench-peers clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -64,8 +64,11 @@ bench-data: .venv/tested  ## batches beside those of SeqIO and t5, in ten minute
 compile-matrix: .venv/tested  ## every architecture compiled for every pod, in an hour; writes docs/compiled.md
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.matrix
 
+bench-peers: .venv/tested  ## training steps beside MaxText's and Hugging Face's; writes a section of docs/performance.md
+	$(QUIET) $(BIN)/python -m benchmarks.rivals.compare $(BENCH)
+
 clean:  ## removes what make made, all but runs/
-	rm -rf .venv .venv-beam build archlab.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build archlab.egg-info .pytest_cache .ruff_cache
 	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: setup.py .ci/constraints.txt

@@ -1,0 +1,1 @@
+"""archlab's training step beside those of others, each in an environment of its own."""
