@@ -87,14 +87,17 @@ def python(peer: str) -> str:
 
 def environment(**more: str) -> dict[str, str]:
     """Args: more: to set. Returns: the environment of a process that finds archlab."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+    # JAX, imported here, has put the path of this environment's own compiler among them.
+    kept = {name: value for name, value in os.environ.items() if name != "TPU_LIBRARY_PATH"}
+    return {**kept, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
 
 
 def compiled(out: Path, command: list[str]) -> tuple[dict, Census]:
     """Args: out, command: what writes there. Returns: bytes by kind, and the census."""
     env = environment(**ALONE, JAX_PLATFORMS="cpu")
-    with (out.parent / f"{out.name}.log").open("w") as log:
-        subprocess.run(command, check=True, env=env, stdout=log, stderr=log)
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     sizes = json.loads(Path(f"{out}.json").read_text())
     return sizes, census(Path(f"{out}.hlo").read_text(), {"head": sizes.get("turns", 1)})
 
