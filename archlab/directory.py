@@ -39,7 +39,7 @@ MAY_CHANGE = (
 )
 OWN = (".lock", "config.gin", "config.tmp", "manifest.tmp")  # what a run leaves that never began
 VERSIONED = (
-    *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config"),
+    *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config", "grain"),
     *("seqio", "t5", "tensorflow", "tensorflow-datasets", "sentencepiece", "tokenizers"),
 )
 

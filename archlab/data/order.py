@@ -16,12 +16,43 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from grain.experimental import index_shuffle
 
-from archlab.data.chance import hashed
-from archlab.data.permutation import shuffled
+from archlab.data.chance import Chance, hashed
 
 SHORT, LONGEST = 2**14, 2**17  # rows until an order repeats: fewer where they do, or else so many
 SLOTS = 32  # rows, at most, that share a chunk
+ROUNDS = 4  # grain's own advice: the fewest that look random
+SMALL = 2**16  # up to here a permutation is made whole; grain would walk as far to find one place
+
+
+def shuffled(index_B: np.ndarray, size: int, key: int) -> np.ndarray:
+    """Finds places in a permutation of `range(size)`; a long one is never made whole.
+
+    Args:
+      index_B: int64, places, below `size`.
+      size: of the permutation, 1 or more, below 2^32.
+      key: which permutation.
+
+    Returns:
+      int64, what stands at those places.
+    """
+    if size <= SMALL:
+        return _permutation(size, key)[index_B].astype(np.int64)
+    # Of one more than a power of four, grain gives two places the same. There, and at one more than
+    # any power of two, it is given a place more than there are, and who lands on that is sent on.
+    most = size if (size - 1) & (size - 2) == 0 else size - 1
+    one = functools.partial(index_shuffle, max_index=most, seed=key % 2**32, rounds=ROUNDS)
+    found_B = np.asarray([one(index) for index in index_B.tolist()], np.int64)
+    while len(out := np.flatnonzero(found_B >= size)):
+        found_B[out] = [one(index) for index in found_B[out].tolist()]
+    return found_B
+
+
+@functools.lru_cache(maxsize=256)
+def _permutation(size: int, key: int) -> np.ndarray:
+    words = Chance((key,), 0, 1).words("permutation", size)[0]
+    return np.argsort(words, kind="stable").astype(np.uint16)  # there are 2^16 places at most
 
 
 def whole(rates: Sequence[float], totals: Iterable[int]) -> list[int]:

@@ -16,8 +16,7 @@ from archlab.data.bins import Bins
 from archlab.data.chance import Chance, hashed
 from archlab.data.examples import Examples, Text
 from archlab.data.objectives.objective import Objective
-from archlab.data.order import Chunks
-from archlab.data.permutation import shuffled
+from archlab.data.order import Chunks, shuffled
 from archlab.data.row import ENCODER, PAIR, Row
 from archlab.data.store import Store
 from archlab.data.vocabulary import Vocabulary

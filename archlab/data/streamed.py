@@ -20,7 +20,7 @@ import numpy as np
 from archlab.data import bins
 from archlab.data.chance import hashed
 from archlab.data.examples import Examples
-from archlab.data.permutation import shuffled
+from archlab.data.order import shuffled
 from archlab.data.readers import check_in_place
 from archlab.data.recipes import quiet
 from archlab.data.row import ENCODER, Row

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from archlab.data import order, permutation
+from archlab.data import order
 from archlab.data.order import Chunks, Order
 
 KEYS = st.tuples(st.integers(0, 2**31), st.integers(0, 3))
@@ -25,8 +25,30 @@ ANY = st.lists(st.floats(0.01, 100), min_size=1, max_size=8).map(tuple)
 WHOLE = st.lists(st.integers(1, 12), min_size=1, max_size=8).map(tuple)
 
 
+@settings(max_examples=40)
+@given(size=st.integers(1, 300), key=st.integers(0, 2**64 - 1))
+def test_shuffled_is_a_permutation(size, key):
+    assert sorted(order.shuffled(np.arange(size), size, key)) == list(range(size))
+
+
+@pytest.mark.parametrize("size", [order.SMALL + 1, order.SMALL + 5000, 4**9, 4**9 + 1])
+def test_a_long_permutation_is_one_too(size):
+    found = order.shuffled(np.arange(size), size, 3)
+    assert sorted(found) == list(range(size)) and found.dtype == np.int64
+    assert abs(np.corrcoef(found, range(size))[0, 1]) < 0.02
+
+
+def test_every_permutation_is_equally_likely():
+    seen = collections.Counter(
+        tuple(order.shuffled(np.arange(3), 3, key).tolist()) for key in range(1800)
+    )
+    assert len(seen) == 6 and stats.chisquare([*seen.values()]).pvalue > 1e-3
+
+
 def test_the_order_is_the_same_on_every_machine():
     # Whoever changes these numbers changes the text of every run that is to be resumed.
+    assert order.shuffled(np.arange(5), 1000, 7).tolist() == GOLDEN_SHORT
+    assert order.shuffled(np.arange(3), 10**6, 7).tolist() == GOLDEN_LONG
     tasks, ranks = Order((0.7, 0.2, 0.1)).places(3, 12)
     assert tasks.tolist() == GOLDEN_TASKS
     assert ranks.tolist() == GOLDEN_RANKS
@@ -37,6 +59,7 @@ def test_the_order_is_the_same_on_every_machine():
 GOLDEN_TASKS = [1, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0]
 GOLDEN_RANKS = [0, 3, 4, 1, 5, 6, 0, 7, 8, 9, 2, 10]
 GOLDEN_STARTS = [8679, 4609, 9826, 7076]
+GOLDEN_SHORT, GOLDEN_LONG = [855, 122, 667, 842, 315], [866271, 800351, 992510]
 
 
 @given(rates=WHOLE)
@@ -177,7 +200,7 @@ def test_a_late_row_costs_what_the_first_costs():
         ask(0)  # what is made once is made
         costs = []
         for row in (0, 10**6, 10**12):
-            permutation._whole.cache_clear()
+            order._permutation.cache_clear()
             costs.append(lines_run(lambda ask=ask, row=row: ask(row)))
         assert max(costs) < 2 * min(costs)  # 64 rows may lie in one epoch, or begin another
 

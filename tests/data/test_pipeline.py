@@ -280,5 +280,5 @@ def test_what_trains_imports_no_tensorflow():
         check=True,
         cwd=Path(__file__).parents[2],
     ).stdout.split()
-    assert {"archlab", "numpy"} <= {*told}
+    assert {"archlab", "grain", "numpy"} <= {*told}
     assert not {"tensorflow", "seqio", "tensorflow_datasets", "torch"} & {*told}

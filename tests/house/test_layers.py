@@ -22,30 +22,28 @@ LAYERS = """
    data/examples data/huggingface data/memory data/pieces data/places data/recognition
    data/reports data/row
 1  architecture bindings experiments mesh modules processes record size stages topology
-   kernels/chunked kernels/dense kernels/grid model/visibility report/lines data/bins
-   data/objectives/runs data/options data/packing data/permutation data/prefetch data/shards
-   data/sources data/tokenizers bridge/configuration bridge/shards
-2  ledger shares statements things commands/vocabularies kernels/pallas report/history
-   train/bits train/optimizer data/code data/order data/corpora data/plan data/store data/vocabulary
-   bridge/table
-3  compiled model/attention show/row show/statistics report/figures data/features
-   data/objectives/masks data/objectives/objective data/writer bridge/family bridge/model
-   bridge/words
-4  model/layers report/page data/objectives/denoising data/objectives/infilling
-   data/objectives/language data/objectives/masking data/readers bridge/bert bridge/gpt2
-   bridge/llama bridge/modernbert bridge/t5
-5  model/mlp model/norm data/objectives/table bridge/families
-6  model/embedding model/experts model/heads data/recipes data/tasks bridge/huggingface
+   bridge/configuration bridge/shards kernels/chunked kernels/dense kernels/grid model/visibility
+   report/lines data/bins data/options data/order data/packing data/prefetch data/shards
+   data/sources data/tokenizers data/objectives/runs
+2  ledger shares statements things bridge/table commands/vocabularies kernels/pallas
+   report/history train/bits train/optimizer data/code data/corpora data/plan data/store
+   data/vocabulary
+3  compiled bridge/family bridge/model bridge/words model/attention report/figures show/row
+   show/statistics data/features data/writer data/objectives/masks data/objectives/objective
+4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
+   data/readers data/objectives/denoising data/objectives/infilling data/objectives/language
+   data/objectives/masking
+5  bridge/families model/mlp model/norm data/objectives/table
+6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/roads data/streamed
 8  model/transformer data/jobs data/pipeline
-9  inspection settings evaluation/generate show/sample train/state data/beam data/feed
-   bridge/own
-10 config show/page show/picture train/step data/build bridge/folders
+9  inspection settings bridge/own evaluation/generate show/sample train/state data/beam data/feed
+10 config bridge/folders show/page show/picture train/step data/build
 11 program commands/tasks train/meter
 12 account plan evaluation/validation train/loop train/position
 13 compilation train/checkpoint
 14 run trained
-15 commands/experiments commands/runs bridge/runs
+15 bridge/runs commands/experiments commands/runs
 16 commands/models commands/pods
 17 commands/line
 """
@@ -63,6 +61,7 @@ OWNERS = {
     "safetensors": ("bridge/shards",),
     "ml_dtypes": ("bridge/shards",),
     "orbax": ("train/checkpoint",),
+    "grain": ("data/order",),
     "sentencepiece": ("data/pieces",),
     "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink"),
