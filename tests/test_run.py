@@ -29,7 +29,7 @@ FLEETING = ("time", "seconds", "tokens_per_second", "waiting")
 PAUSE = 0.5  # seconds
 TWO = [
     corpus.stage("causal_lm", steps=7, architecture="causal_decoder"),
-    corpus.stage("prefix_lm", steps=6, moments="reset", accumulate=2),
+    corpus.stage("prefix_lm", steps=6, moments="reset", accumulate=2, dropout=0.1),
 ]
 
 
