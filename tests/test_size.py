@@ -56,5 +56,6 @@ def test_a_size_does_not_change():
 
 def test_a_model_is_as_much_wider_than_its_base_as_it_says():
     assert (Size(**GOOD).ratio, Size(**GOOD).kv_ratio) == (1, 1)
+    assert Size(**GOOD, base_embed=16).ratio == 1
     scaled = Size(**GOOD, base_embed=4, base_kv=3)
     assert (scaled.ratio, scaled.kv_ratio) == (0.25, 0.5)
