@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
-BITS = {"pred": 8, "bf16": 16, "s4": 4, "u4": 4}  # of others the name says how many
+BITS = {"pred": 8}  # of others the name says how many
 KERNEL = "tpu_custom_call"
 
 _HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
@@ -62,6 +62,16 @@ class Census:
     within: dict[str, Traffic] = dataclasses.field(default_factory=dict)
     across: dict[str, Traffic] = dataclasses.field(default_factory=dict)
     open: set[str] = dataclasses.field(default_factory=set)
+
+    @property
+    def moved(self) -> float:
+        """Bytes that reach a device from others of its slice, at most.
+
+        A reduction of whole arrays moves them twice: each device adds up a part, and gathers all.
+        """
+        return sum(
+            one.bytes * (2 if kind == "all-reduce" else 1) for kind, one in self.within.items()
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,14 @@ import dataclasses
 import functools
 import importlib.metadata
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 
 import jax
 
-from archlab import census, compiled, topology
+from archlab import census, compiled, shares, topology
 from archlab.chips import CHIPS, Chip
 from archlab.plan import Plan
 from archlab.program import Program
@@ -19,7 +20,7 @@ from archlab.settings import Run
 from archlab.train import loss
 
 STRONGER = {"none": ("minimal", "full"), "minimal": ("full",), "offload": ("full",), "full": ()}
-FULL = "RESOURCE_EXHAUSTED"
+FULL, HBM = "RESOURCE_EXHAUSTED", "HBM"  # kernels may exhaust smaller memories
 SIZES = ("argument", "output", "alias", "temp", "generated_code")  # as JAX names them
 MOST = 64  # times more microbatches than there were, beyond which the rows are hardly rows
 
@@ -70,6 +71,12 @@ class Compilation:
         return CHIPS[topology.kind(self.topology)]
 
     @functools.cached_property
+    def plan(self) -> Plan:
+        """What is known of the stage, and of no other, before it is compiled."""
+        alone = dataclasses.replace(self.run, stages=(self.program.stage,))
+        return Plan(alone, topology.kind(self.topology), self.chips)
+
+    @functools.cached_property
     def _made(self) -> dict:
         """What the compiler said: the program's text, bytes by kind, seconds; or why it did not."""
         lowered = self.program.lowered
@@ -80,9 +87,10 @@ class Compilation:
                 with compiled.elsewhere():
                     made = compiled.program(lowered, self.program.mesh)
             except jax.errors.JaxRuntimeError as error:
-                if FULL not in str(error):
-                    raise
-                return {"full": _said(str(error))}
+                said = _said(str(error))
+                if FULL not in str(error) or HBM not in said:
+                    raise ValueError(f"the compiler says: {said}") from error
+                return {"full": said}
             sizes = made.memory_analysis()
             return {
                 "text": made.as_text(),
@@ -90,9 +98,9 @@ class Compilation:
                 "seconds": time.perf_counter() - since,
             }
 
-        version = importlib.metadata.version("libtpu")
-        told = compiled.OPTIONS["tpu"]
-        about = (self.topology, self.slices, version, jax.__version__, told, lowered.as_text())
+        about = [self.topology, self.slices, compiled.OPTIONS["tpu"], lowered.as_text()]
+        about += [importlib.metadata.version(name) for name in ("jax", "jaxlib", "libtpu")]
+        about += [os.environ.get(name) for name in ("LIBTPU_INIT_ARGS", "XLA_FLAGS")]
         return compiled.remembered("\n".join(map(str, about)), make)
 
     @property
@@ -119,8 +127,7 @@ class Compilation:
           Exhausted: there are not enough of them.
         """
         said = self.said["bytes"]
-        held = Plan(self.run, topology.kind(self.topology), self.chips).held
-        state = {name: held[name] for name in ("weights", "moments")}
+        state = {name: self.plan.held[name] for name in ("weights", "moments")}
         return {
             **state,
             "batch and padding": said["argument"] - sum(state.values()),
@@ -142,9 +149,8 @@ class Compilation:
     @property
     def turns(self) -> int:
         """Chunks of the head, if every position carries loss."""
-        shapes = self.program.microbatch.target_BL
-        mesh = self.program.mesh
-        positions = math.prod(shapes.shape) // (mesh.shape["slice"] * mesh.shape["data"])
+        batch = self.program.microbatch
+        positions = math.prod(batch.target_BL.shape) // shares.ways(self.program.mesh, batch)
         return -(-positions // loss.chunk(positions, self.run.size.vocab))
 
     @property
@@ -161,7 +167,7 @@ class Compilation:
         seconds = own.cycles / self.chip.clock
         if own.kernels:
             seconds += self._flops.attention / self.chips / self.chip.flops
-        sent = sum(one.bytes for one in own.within.values()) / self.chip.link
+        sent = own.moved / self.chip.link
         return max(seconds, sent), seconds + sent
 
     @property
@@ -184,7 +190,7 @@ def _said(error: str) -> str:
 def knobs(run: Run, number: int, ways: int) -> Iterator[tuple[str, Run]]:
     """What to turn, a little more each time, until a step fits.
 
-    What is learnt stays the same.
+    What is learnt stays the same, but for what dropout draws.
 
     Args:
       run: the settings.
@@ -221,14 +227,13 @@ def fitting(
     Returns:
       The settings to change, and the step with them, compiled; None if nothing helps.
     """
-    mesh, chip = compilation.program.mesh, topology.kind(compilation.topology)
-    ways = mesh.shape["slice"] * mesh.shape["data"]
+    program = compilation.program
+    ways = shares.ways(program.mesh, program.microbatch)
     for words, run in knobs(compilation.run, compilation.number, ways):
-        needed = sum(Plan(run, chip, mesh.size).held.values())
-        if needed > compilation.chip.bytes:
+        tried = dataclasses.replace(compilation, run=run)
+        if sum(tried.plan.held.values()) > compilation.chip.bytes:
             continue
         tell(f"trying {words}")
-        tried = dataclasses.replace(compilation, run=run)
         with contextlib.suppress(Exhausted):
             tried.memory  # noqa: B018 - compiled to see whether it fits
             return words, tried

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from archlab import mesh as meshes
+from archlab import shares
+from archlab.batch import Batch
 from archlab.chips import CHIPS, Chip
 from archlab.ledger import visited
 from archlab.model.transformer import Transformer, parameters
@@ -157,7 +159,8 @@ class Plan:
     def held(self) -> dict[str, int]:
         """Bytes on one chip that are there whatever the compiler does.
 
-        Gradients are as large as the weights; what else a step needs comes on top.
+        Gradients are as large as the weights; what else a step needs comes on top. Of what is kept,
+        `Run.remat = "offload"` leaves the stream between layers on the chip.
         """
         weights, moments = self._bytes(self._state.weights), self._bytes(self._state.moments)
         batch = max(self._bytes(self._placed(program)) for program in self._programs)
@@ -180,7 +183,8 @@ class Plan:
           Arrays by shape, the greatest first.
         """
         program = self._programs[number]
-        model = self.run.model(program.stage)
+        there = "full" if self.run.remat == "offload" else self.run.remat
+        model = dataclasses.replace(self.run, remat=there).model(program.stage)
 
         def back(weights: dict, batch: meshes.Tree) -> meshes.Tree:
             return jax.vjp(lambda weights: _read(model, weights, batch), weights)[1]
@@ -193,20 +197,20 @@ class Plan:
             leaf.shape: leaf.sharding.shard_shape(leaf.shape)
             for leaf in jax.tree.leaves(self._state.weights)
         }
-        rows = program.microbatch.target_BL.shape[0]
         each = [
-            Kept(weights.get(shape) or self._own(shape, rows), dtype, count)
+            Kept(weights.get(shape) or self._own(shape, program.microbatch), dtype, count)
             for (shape, dtype), count in named.items()
             if count > 0
         ]
         return sorted(each, key=lambda one: -one.bytes)
 
-    def _own(self, shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
-        """What one chip has of an array with rows in it."""
+    def _own(self, shape: tuple[int, ...], batch: Batch) -> tuple[int, ...]:
+        """What one chip has of an array with the rows of a batch in it."""
         ways, size, own = self.mesh.shape, self.run.size, list(shape)
+        rows = batch.target_BL.shape[0]
         if rows in shape[:2]:
             at = shape.index(rows)
-            own[at] //= ways["slice"] * ways["data"]
+            own[at] //= shares.ways(self.mesh, batch)
             if len(shape) > at + 1 and not own[at + 1] % ways["context"]:
                 own[at + 1] //= ways["context"]
         for at, extent in enumerate(shape):

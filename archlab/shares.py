@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from archlab import mesh as meshes
+from archlab.batch import Batch
 from archlab.mesh import Tree
 
 
@@ -55,3 +56,17 @@ def put(mesh: jax.sharding.Mesh, batch: Tree) -> Tree:
         return jax.make_array_from_callback(shape, placed, part)
 
     return jax.tree_util.tree_map_with_path(spread, batch)
+
+
+def ways(mesh: jax.sharding.Mesh, batch: Batch) -> int:
+    """Says how many ways the rows of a batch are split.
+
+    Args:
+      mesh: from `Mesh.build` or `Mesh.abstract`.
+      batch: a `Batch` of arrays, rows outermost.
+
+    Returns:
+      The number of parts, each with as many rows.
+    """
+    shape = batch.target_BL.shape
+    return shape[0] // meshes.rows(mesh, batch).target_BL.shard_shape(shape)[0]

@@ -29,10 +29,10 @@ include 'gin/architecture/{architecture}.gin'
 include 'gin/mesh/{pod}.gin'
 include 'gin/optimizer/adamw.gin'
 Run.size = @Size()
-Size.layers = 16
-Size.embed = 2048
-Size.mlp = 8192
-Size.heads = 16
+Size.layers = 24
+Size.embed = 1024
+Size.mlp = 4096
+Size.heads = 8
 Size.kv = 128
 Size.vocab = 32128
 Run.stages = [@Stage()]
@@ -53,7 +53,7 @@ without a TPU. Nothing was run: memory and what is sent are read off the compile
 is what its compiler estimates. `archlab compile EXPERIMENT --topology v5e:16x16` says the same of
 any experiment.
 
-16 layers a stack, embed 2,048, 16 heads of 128, gated hidden layers of 8,192, vocabulary 32,128;
+24 layers a stack, embed 1,024, 8 heads of 128, gated hidden layers of 4,096, vocabulary 32,128;
 {rows} rows of {length:,} tokens on each chip (v5p_4096: on each four), half of them given;
 bfloat16 over float32 weights, AdamW, `Run.remat = "full"`. Pods are words of `gin/mesh/`.
 

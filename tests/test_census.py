@@ -64,6 +64,7 @@ def test_a_loop_whose_end_is_read_turns_as_often_as_it_is_told(mesh):
     each = ROWS // DEVICES * WIDTH * 4
     told = census(program, {"told": 7})
     assert told.within == {"all-reduce": Traffic(7, 7 * each)} and not told.open
+    assert told.moved == 2 * 7 * each
     asked = census(program, {"another": 7})
     assert asked.within == {"all-reduce": Traffic(1, each)} and len(asked.open) == 1
 
@@ -131,9 +132,11 @@ def test_a_program_for_a_tpu():
         "reduce-scatter": Traffic(6, 6 * 512 * 64 * 4),
     }
     assert found.across == {"all-reduce": Traffic(1, 2 * 8 * 4)}
+    assert found.moved == 6 * 512 * 64 * (2 + 4)
 
 
 def test_arrays_are_named_by_what_writes_them_and_counted_once():
     found = arrays(TPU)
     assert found["bf16[512,64] decoder/mlp/dot_general"] == 512 * 64 * 2
+    assert found["bf16[128,64] fusion"] == 128 * 64 * 2  # of two fusions
     assert found.most_common(1)[0][1] == 512 * 64 * 2

@@ -74,3 +74,42 @@ def test_each_chip_holds_what_a_device_of_the_run_does(name):
 def test_what_cannot_be_planned_is_refused(given, words):
     with pytest.raises(ValueError, match=words):
         Plan(smoke("causal_decoder"), **{"chip": "v4", "chips": 4, **given})
+
+
+def test_what_the_gradient_keeps_is_what_remat_says_and_what_the_mesh_leaves():
+    run = smoke("causal_decoder")
+    whole = kept(run, Mesh(data=1))
+    for mesh in (Mesh(data=4), Mesh(data=2, slice=2), Mesh(data=1, context=4)):
+        # But for a few arrays of the shape of no row.
+        assert whole / 4 <= kept(run, mesh) < 0.3 * whole
+    assert kept(run, Mesh(data=1), remat="full") < 0.2 * whole
+    offloaded = kept(run, Mesh(data=1), remat="offload")
+    assert offloaded == kept(run, Mesh(data=1), remat="full")
+    # Each layer's stream, and the stream around the layers.
+    stage, size = run.stages[0], run.size
+    stream = stage.rows * stage.row_tokens * size.embed * 4
+    assert size.layers * stream <= kept(run, Mesh(data=1), remat="full")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_minimal_keeps_products_with_weights_and_nothing_wider(precision):
+    run = dataclasses.replace(
+        smoke("causal_decoder"), mesh=Mesh(data=1), precision=precision, remat="minimal"
+    )
+    layered = [one for one in Plan(run, "v4").kept(0) if len(one.shape) > 3]
+    stacked = [one for one in layered if one.shape[0] == run.size.layers]
+    assert {str(one.dtype) for one in stacked} == {precision}
+    # Query, key, value, what was made of what they read; up, gate; the stream before the layer.
+    assert sum(one.count for one in stacked) == 7
+
+
+def test_rows_are_split_over_experts_too():
+    run = smoke("causal_decoder")
+    run = dataclasses.replace(run, size=dataclasses.replace(run.size, experts=4, choices=1))
+    # What is gathered for the experts is as much on each chip as on one.
+    assert kept(run, Mesh(data=1, expert=4)) < 0.6 * kept(run, Mesh(data=1))
+
+
+def kept(run, mesh: Mesh, **settings) -> int:
+    made = Plan(dataclasses.replace(run, mesh=mesh, **settings), "v4")
+    return made.held["kept for the gradient"]

@@ -48,3 +48,8 @@ def test_a_batch_arrives_as_it_was(ways):
         16 // (mesh.shape["slice"] * mesh.shape["data"] * mesh.shape["expert"]),
         8 // mesh.shape["context"],
     )
+
+
+@pytest.mark.parametrize("ways, parts", [*zip(MESHES, (8, 2, 4, 4), strict=True)])
+def test_rows_are_split_over_slices_data_and_experts(ways, parts):
+    assert shares.ways(ways.build(), drawn.batch("decoder", 16, 4, 4, 40)) == parts

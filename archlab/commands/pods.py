@@ -143,6 +143,8 @@ def _said(one: "Compilation") -> list[str]:
         f"  MFU            {high:.1%}, else {low:.1%}; estimated, {one.census.cycles:.3g} cycles"
         f" at {one.chip.clock / 1e9:.3g} GHz",
     ]
+    if one.census.across:
+        lines.append(f"{'':17}without the time of what crosses between slices")
     if one.census.kernels:
         lines.append(
             f"  kernels        {one.census.kernels:.0f} calls, taken to run at the chip's peak"
@@ -154,15 +156,12 @@ def _said(one: "Compilation") -> list[str]:
 
 def _kept(one: "Compilation") -> list[str]:
     """What the gradient keeps, of a step that does not fit."""
-    from archlab.plan import Plan
-    from archlab.topology import kind
-
-    made = Plan(one.run, kind(one.topology), one.chips)
+    made = one.plan
     parts = ", ".join(f"{name} {_bytes(size)}" for name, size in made.held.items())
     lines = [f"  at least       {_bytes(sum(made.held.values()))} a chip: {parts}"]
     return lines + [
         f"  {'kept' if not number else '':14} {kept} ({_bytes(kept.bytes)})"
-        for number, kept in enumerate(made.kept(one.number)[:FEW])
+        for number, kept in enumerate(made.kept(0)[:FEW])
     ]
 
 

@@ -7,6 +7,7 @@ says which is its own, and kernels visit what that one holds.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -21,11 +22,27 @@ from archlab.model.mlp import Mlp
 from archlab.model.norm import Norm
 
 HOST = "pinned_host"  # the memory of a host that its accelerators write to
+
+
+def _but_wider(policy: Callable) -> Callable:
+    """The same policy, but for products of which more bits come out than went in.
+
+    They are with no weight: in bfloat16 numbers change places so (`position.rotate`).
+    """
+
+    def kept(primitive, *given, **how):
+        wanted = how.get("preferred_element_type")
+        is_wider = wanted is not None and wanted != given[0].dtype
+        return False if is_wider else policy(primitive, *given, **how)
+
+    return kept
+
+
 REMAT = {
     "none": None,
-    "minimal": jax.checkpoint_policies.checkpoint_dots_with_no_batch_dims,
+    "minimal": _but_wider(jax.checkpoint_policies.checkpoint_dots_with_no_batch_dims),
     "full": jax.checkpoint_policies.nothing_saveable,
-    "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", HOST),
+    "offload": _but_wider(jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", HOST)),
 }
 
 

@@ -10,6 +10,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from archlab import batch as batches
 from archlab import mesh as meshes
+from archlab import shares
 from archlab.batch import Batch
 from archlab.model import transformer
 from archlab.model.layers import SEEN
@@ -199,8 +200,7 @@ def _scored(
     key: jax.Array | None = None,
 ) -> tuple[jax.Array, loss.Sums]:
     """The loss of a batch over `total`, and its sums."""
-    rows = meshes.rows(mesh, batch).target_BL
-    ways = batch.target_BL.shape[0] // rows.shard_shape(batch.target_BL.shape)[0]
+    ways = shares.ways(mesh, batch)
     random = {} if key is None else {"dropout": key}
     reads = functools.partial(model.apply, {"params": weights}, batch, method=model.read)
     left = {}

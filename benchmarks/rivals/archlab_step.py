@@ -6,6 +6,7 @@ Each line that is read is a turn: the seconds of one step are written. Before it
 rate is taken, at multiplying matrices of the width of the model.
 """
 
+import dataclasses
 import json
 import sys
 import time
@@ -23,7 +24,6 @@ from archlab.size import Size
 from archlab.stages import Schedule, Stage
 from benchmarks.rivals.shapes import SHAPES, STEPS, Shape
 
-NAMES = {"decoder": "causal_decoder"}
 EDGE = 2048  # of the matrices that the machine is measured by
 
 
@@ -31,7 +31,7 @@ def settings(shape: Shape) -> Run:
     """Args: shape: what is trained. Returns: a run that trains it."""
     is_pair = shape.kind == "encoder_decoder"
     architecture = Architecture(
-        NAMES.get(shape.kind, shape.kind),
+        "causal_decoder" if shape.kind == "decoder" else shape.kind,
         position="relative" if is_pair else "rope",
         activation="geglu" if is_pair else "swiglu",
         tied=False,
@@ -60,16 +60,21 @@ def stream(rows: int, length: int, vocab: int) -> Stream:
 
 
 def rows(shape: Shape) -> Batch:
-    """Args: shape: what is trained. Returns: full rows, learnt from at every position."""
+    """Args: shape: what is trained. Returns: full rows, of which all but inputs is learnt."""
     last = stream(shape.rows, shape.targets, shape.vocab)
-    is_pair = shape.kind == "encoder_decoder"
+    is_pair, given = shape.kind == "encoder_decoder", 0
+    if shape.kind == "prefix_decoder":
+        given = shape.targets // 2
+        last = dataclasses.replace(last, split_BL=last.start_BL + given)
+    weight_BL = np.ones(last.tokens_BL.shape, np.float32)
+    weight_BL[:, : given - 1 if given else 0] = 0  # the last input predicts the first target
     return Batch(
         encoder=stream(shape.rows, shape.inputs, shape.vocab) if is_pair else None,
         decoder=last,
         memory_start_BL=np.zeros_like(last.start_BL) if is_pair else None,
         memory_end_BL=np.full_like(last.start_BL, shape.inputs) if is_pair else None,
         target_BL=np.roll(last.tokens_BL, -1, axis=1),
-        weight_BL=np.ones(last.tokens_BL.shape, np.float32),
+        weight_BL=weight_BL,
         objective_B=np.zeros(shape.rows, np.int32),
     )
 

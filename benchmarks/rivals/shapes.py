@@ -8,7 +8,7 @@ class Shape:
     """A model, and the rows of a step.
 
     Args:
-      kind: "decoder", "prefix_decoder" or "encoder_decoder".
+      kind: "decoder", "prefix_decoder" (half of its row is inputs) or "encoder_decoder".
       layers: of each stack.
       embed: width of the stream.
       mlp: width of the hidden layer, which is gated.

@@ -17,7 +17,7 @@ from shapes import SHAPES, STEPS, Shape
 
 def model(shape: Shape) -> torch.nn.Module:
     """Args: shape: what is trained. Returns: a model of that shape, with random weights."""
-    if shape.kind != "encoder_decoder":
+    if shape.kind != "encoder_decoder":  # there is no prefix decoder: its peer is causal
         config = transformers.LlamaConfig(
             vocab_size=shape.vocab,
             hidden_size=shape.embed,
