@@ -97,7 +97,7 @@ def line(architecture: str, pod: str) -> list[str]:
         for kinds in (one.census.within, one.census.across)
     )
     sizes = [sum(held.values()), held["temporaries"], within, across]
-    times = [f"{1000 * best:.0f} to {1000 * worst:.0f}", f"{low:.0%} to {high:.0%}"]
+    times = [f"{1000 * best:.0f} to {1000 * worst:.0f}", f"{high:.0%} to {low:.0%}"]
     cycles = f"{one.census.cycles / 1e6:,.0f}"
     return [architecture, pod, "yes", *map(gib, sizes), cycles, *times, f"{one.seconds:.0f}"]
 
@@ -110,7 +110,8 @@ def main() -> None:
             lines.append(line(architecture, pod))
             print(" | ".join(lines[-1]), flush=True)
     columns = ["architecture", "pod", "fits", "a chip, GiB", "temporaries, GiB"]
-    columns += ["sent in a slice, GiB", "across, GiB", "Mcycles", "a step, ms", "MFU"]
+    columns += ["arrays of collectives in a slice, GiB", "across slices, GiB", "million cycles"]
+    columns += ["a step, at best to at worst, ms", "MFU"]
     columns += ["compiling, s"]
     about = {"jax": jax.__version__, "libtpu": importlib.metadata.version("libtpu")}
     PAGE.write_text(HEAD.format(**about, rows=ROWS, length=LENGTH) + table(columns, lines))
