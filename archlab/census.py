@@ -211,9 +211,8 @@ def _end(condition: list[Line]) -> tuple[int, int] | None:
     given = _names(last.rest)
     if last.does != "compare" or "direction=LT" not in last.rest or len(given) < 2:
         return None
-    counter, limit = (own.get(name) for name in given[:2])
+    counter, many = own.get(given[0]), _constant(condition, given[1])
     entry = _ENTRY.search(counter.rest) if counter else None
-    many = _constant(condition, limit.name) if limit else None
     return None if entry is None or many is None else (int(entry[1]), many)
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def remembered(about: str, make: Callable[[], dict]) -> dict:
       What was made. It is kept where compiled programs are, unless that is a bucket or closed.
     """
     path = Path(folder()) / f"{hashlib.sha256(about.encode()).hexdigest()}.json.gz"
-    with contextlib.suppress(OSError, EOFError, ValueError):
+    with contextlib.suppress(OSError, EOFError, ValueError, zlib.error):
         return json.loads(gzip.decompress(path.read_bytes()))
     made = make()
     if "://" not in folder() and not _closed(folder()):

@@ -149,9 +149,15 @@ def test_what_was_compiled_is_found_again(monkeypatch, tmp_path):
     assert len(made) == 1
     compiled.remembered("other", make)
     assert len(made) == 2
-    for path in (tmp_path / "kept").iterdir():
-        path.write_bytes(b"torn")
-    assert compiled.remembered("one", make)["text"] == "é" and len(made) == 3
+    for number, torn in enumerate((lambda was: b"torn", lambda was: was[:-9], flipped)):
+        for path in (tmp_path / "kept").iterdir():
+            path.write_bytes(torn(path.read_bytes()))
+        assert compiled.remembered("one", make)["text"] == "é" and len(made) == 3 + number
+
+
+def flipped(was: bytes) -> bytes:
+    """The same with its middle turned over."""
+    return was[:12] + bytes(255 - byte for byte in was[12:20]) + was[20:]
 
 
 def test_a_mesh_that_is_not_the_topology_is_refused():
