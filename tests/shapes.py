@@ -8,6 +8,7 @@ package knows of it. Under `jax.eval_shape` that costs no arithmetic.
 import collections
 import contextlib
 import dataclasses
+import gc
 import sys
 from pathlib import Path
 
@@ -117,8 +118,10 @@ def watched(**known: int):
             seen.look(frame.f_code, frame.f_locals)
 
     before = sys.getprofile()
+    gc.disable()  # a forgotten generator that is closed meanwhile would return here
     sys.setprofile(hook)
     try:
         yield seen
     finally:
         sys.setprofile(before)
+        gc.enable()

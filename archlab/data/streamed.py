@@ -145,9 +145,9 @@ class Streamed:
             left, right = np.cumsum([0, *given_S]), np.cumsum([0, *learnt_S])
             key = hashed("window", *self._key, number)
             for row in shuffled(np.arange(packed.rows), packed.rows, key)[:, None]:
-                chosen_S, _ = packed.of(row)
-                given = [slice(left[one], left[one + 1]) for one in chosen_S]
-                learnt = [slice(right[one], right[one + 1]) for one in chosen_S]
+                chosen, _ = packed.of(row)
+                given = [slice(left[one], left[one + 1]) for one in chosen]
+                learnt = [slice(right[one], right[one + 1]) for one in chosen]
                 inputs, targets, weights = (
                     np.concatenate([flat[one] for one in places])
                     for flat, places in (
@@ -157,9 +157,9 @@ class Streamed:
                     )
                 )
                 yield Examples(
-                    np.zeros(len(chosen_S), np.int64),
-                    given_S[chosen_S],
-                    learnt_S[chosen_S],
+                    np.zeros(len(chosen), np.int64),
+                    given_S[chosen],
+                    learnt_S[chosen],
                     sides=(inputs, targets),
                     weights_L=weights,
                 )
