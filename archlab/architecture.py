@@ -57,6 +57,8 @@ class Architecture:
       norm_place: "pre" (what a sublayer reads, and the stack's end), "post" (the sum of the stream
         and what a sublayer adds, and the embedding) or "both" (what a sublayer reads and what it
         adds, and the stack's end).
+      parallel: whether a layer's hidden layer reads what its attention reads, one norm of the
+        stream, so that both are added to it at once; with "pre", in architectures of one stack.
       epsilon: added to the mean square before its root, above 0.
       bias: whether products and layer norms add a bias.
       embedding_norm: whether a norm follows the embedding; the first layer then reads it as it is,
@@ -86,13 +88,13 @@ class Architecture:
 
     Source: Vaswani et al. 2017, section 3.4 (`scaled`); Ba et al. 2016 ("layer"); Xiong et al. 2020
       ("pre" and "post"); Devlin et al. 2019, the released code ("post" after the embedding,
-      "transformed"); Gemma Team 2024 (Gemma 2), section 2 ("both", both caps, and windows in all
-      layers but one of two); Beltagy et al. 2020 (Longformer), section 3.1 (windows to each side);
-      Gemma Team 2025 (Gemma 3), section 2 (`qk_norm`, local bases); Warner et al. 2024
-      (ModernBERT), section 2.1 (`embedding_norm`, "geglu_exact", bases of 160,000 and 10,000);
-      Hendrycks & Gimpel 2016, section 2 (both GELUs); Gehring et al. 2017, section 3.1 ("learned");
-      Chen et al. 2023 (position interpolation), equation 3, and the released code of Llama 3.1,
-      `apply_scaling` (`rotary_stretch`).
+      "transformed"); Chowdhery et al. 2022 (PaLM), section 2 (`parallel`); Gemma Team 2024 (Gemma
+      2), section 2 ("both", both caps, and windows in all layers but one of two); Beltagy et al.
+      2020 (Longformer), section 3.1 (windows to each side); Gemma Team 2025 (Gemma 3), section 2
+      (`qk_norm`, local bases); Warner et al. 2024 (ModernBERT), section 2.1 (`embedding_norm`,
+      "geglu_exact", bases of 160,000 and 10,000); Hendrycks & Gimpel 2016, section 2 (both GELUs);
+      Gehring et al. 2017, section 3.1 ("learned"); Chen et al. 2023 (position interpolation),
+      equation 3, and the released code of Llama 3.1, `apply_scaling` (`rotary_stretch`).
     """
 
     name: str
@@ -102,6 +104,7 @@ class Architecture:
     scaled: bool = True
     norm: str = "rms"
     norm_place: str = "pre"
+    parallel: bool = False
     epsilon: float = EPSILON
     bias: bool = False
     embedding_norm: bool = False
@@ -169,6 +172,12 @@ class Architecture:
             )
         if self.embedding_norm and self.norm_place == "post":
             self._refuse("embedding_norm", "Architecture.norm_place='post' has that norm anyway")
+        if self.parallel and self.norm_place != "pre":
+            self._refuse("parallel", f"Architecture.norm_place={self.norm_place!r}; 'pre' has it")
+        if self.parallel and self.kind == "encoder_decoder":
+            self._refuse(
+                "parallel", "a decoder reads its encoder between the two; one stack has it"
+            )
         if not self.shared and self.kind != "encoder_decoder":
             self._refuse("shared", f"an architecture of kind {self.kind} has one stack, one table")
 

@@ -78,6 +78,7 @@ def test_an_unknown_word_is_refused_with_those_that_are_known(field):
         ),
         ("global_first", {"window": 9, "global_first": 1}, "1; one of "),
         ("embedding_norm", {"embedding_norm": True, "norm_place": "post"}, "has that norm anyway"),
+        ("parallel", {"parallel": True, "norm_place": "both"}, "'both'; 'pre' has it"),
         ("shared", {"shared": False}, "False; an architecture of kind decoder has one stack"),
     ],
 )
@@ -85,6 +86,11 @@ def test_what_cannot_be_or_changes_nothing_is_refused(about, settings, said):
     with pytest.raises(Refusal, match=said) as caught:
         Architecture("causal_decoder", **settings)
     assert caught.value.about == f"Architecture.{about}"
+
+
+def test_what_stands_between_attention_and_hidden_layer_forbids_that_they_are_parallel():
+    with pytest.raises(Refusal, match="a decoder reads its encoder between the two"):
+        Architecture("encoder_decoder", parallel=True)
 
 
 @pytest.mark.parametrize("name", VISIBILITY)

@@ -112,7 +112,8 @@ class Block(Layer):
                 near_BLD, memory_BMD, cross, cache and cache.memory
             )
             x_BLD = self._sum(x_BLD, read_BLD, "cross")
-        near_BLD = self._near(x_BLD, "mlp")
+        if not self.architecture.parallel:
+            near_BLD = self._near(x_BLD, "mlp")
         if self.size.experts:
             experts = Experts(**self.parts, name="experts")
             made_BLD = experts(near_BLD, sight.end_BL > sight.start_BL)

@@ -146,6 +146,14 @@ class Row:
                     (bias, ahead) if is_own and bias is not None else None,
                 )
 
+            if own.parallel:  # both read one norm of the stream, which has both added to it
+                read = (
+                    x
+                    if own.embedding_norm and not number
+                    else self.norm(x, layer["attention_norm"])
+                )
+                x = x + attend(read) + self.mlp(read, layer["mlp"])
+                continue
             x = self.added(x, layer, "attention", attend, number == 0)
             if memory is not None:
                 inside = [list(range(*edge)) for edge in zip(*edges, strict=True)]

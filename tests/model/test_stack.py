@@ -47,6 +47,7 @@ FAMILIES = {
         epsilon=1e-5,
         bias=True,
     ),
+    "palm": Architecture("causal_decoder", norm="layer", parallel=True),
     "gemma2": Architecture(
         "causal_decoder",
         "rope",
