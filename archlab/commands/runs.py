@@ -29,34 +29,60 @@ def report(
 @app.command()
 def generate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
-    prompt: Annotated[str, typer.Option(help="What to continue.")],
+    prompt: Annotated[
+        list[str], typer.Option(metavar="TEXT", help="What to continue; may be given many times.")
+    ] = [],  # noqa: B006 - typer's way of saying "may be given many times"
+    prompts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help='Many, a line like {"prompt": "a text"} each.'),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write lines there, not here.")
+    ] = None,
     tokens: Annotated[int, typer.Option(help="At most how many to add.")] = 64,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest, 1 draws.")] = 0.0,
+    top_k: Annotated[int, typer.Option(help="Draw of so many of the likeliest; 0 is all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw of the likeliest with this share.")] = 1.0,
+    beams: Annotated[int, typer.Option(help="Alternatives kept, to find a likelier text.")] = 1,
+    penalty: Annotated[float, typer.Option(help="How much beams favour a long text.")] = 0.0,
+    order: Annotated[
+        str, typer.Option(help="An encoder's: left, confident or random.", show_default="left")
+    ] = "",
+    passes: Annotated[
+        int, typer.Option(help="An encoder's, to fill all.", show_default="one for each token")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    rows: Annotated[int, typer.Option(min=1, help="How many are continued together.")] = 8,
     step: Annotated[
         int | None, typer.Option(help="The checkpoint.", show_default="the latest")
     ] = None,
 ) -> None:
-    """Continues a text with a trained run.
+    """Continues texts with a trained run.
 
     \b
     archlab generate runs/quickstart --prompt "def main(" --tokens 100
+    archlab generate runs/quickstart --prompts many.jsonl --out said.jsonl --beams 4 --penalty 0.6
+    archlab generate runs/quickstart --prompt "import" --temperature 0.8 --top-p 0.9 --seed 7
     """
     from archlab import compiled, trained
     from archlab.evaluation import generate as evaluation
+    from archlab.evaluation import lines
+    from archlab.evaluation.manner import Manner
 
+    if bool(prompt) == bool(prompts):
+        raise ValueError("say what to continue: --prompt TEXT, or --prompts FILE.jsonl")
+    manner = Manner(tokens, temperature, top_k, top_p, beams, penalty, seed, order, passes)
+    asked = lines.read(prompts) if prompts else [{lines.PROMPT: one} for one in prompt]
     compiled.keep(note)
     read = trained.load(run, step)
     words = read.vocabulary
-    ids = evaluation.generate(
-        read.model,
-        read.weights,
-        words.encode(prompt),
-        tokens,
-        words.end,
-        words.size,
-        temperature,
-        seed,
-        words.start,
-    )
-    print(prompt + words.decode(ids))
+    given = [words.encode(one[lines.PROMPT]) for one in asked]
+    found = evaluation.generate(read.model, read.weights, words, given, manner, rows)
+    said = [(one, words.decode(one.ids)) for one in found]
+    if out is not None:
+        out.write_text("".join(f"{line}\n" for line in lines.lines(asked, said)))
+    elif prompts:
+        print(*lines.lines(asked, said), sep="\n")
+    else:
+        for one, (_, text) in zip(asked, said, strict=True):
+            print(one[lines.PROMPT] + text)

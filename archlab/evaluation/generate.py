@@ -1,223 +1,222 @@
-"""Continues a text, token by token, keeping the keys and values of what was read.
+"""Continues texts, many at once.
 
-A decoder reads the prompt as the inputs of a segment, exactly as in training: 0, then the prompt,
-in one pass; an encoder-decoder reads it in its encoder. Every later token is one pass over one
-position.
+A decoder reads a prompt as the inputs of a segment, exactly as in training: the start, then the
+prompt; an encoder-decoder reads it in its encoder; an encoder reads it with masks behind it, which
+it fills.
 """
 
-import functools
-import math
+import dataclasses
+from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from archlab.batch import Stream
-from archlab.model.stack import Cache
+from archlab.data.vocabulary import Vocabulary
+from archlab.evaluation import beam, choice, prompts, unmasking, writing
+from archlab.evaluation.manner import Manner
+from archlab.evaluation.prompts import rounded
 from archlab.model.transformer import Transformer
 
-SEEDS = 2**32  # JAX keeps 32 bits of one
-COLD = 1e-30  # the temperature below which all that is not likeliest is out of reach
-BLOCK = 64  # lengths are rounded up to it, so that prompts of about one length compile once
+AT_ONCE = 8  # rows of a batch
 
 
-def _up(length: int) -> int:
-    return -(-length // BLOCK) * BLOCK
-
-
-def _only(value: int) -> np.ndarray:
-    return np.full((1, 1), value, np.int32)
-
-
-def prompted(prompt: list[int], length: int, start: int = 0) -> Stream:
-    """Lays a prompt out as one segment of one row.
-
-    Example, prompt 7 8 in a row of 5:
-      tokens_BL    0 7 8 0 0
-      position_BL  0 1 2 0 0
-      split_BL     3 3 3 0 0
-      end_BL       3 3 3 0 0
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """What was said after a prompt.
 
     Args:
-      prompt: ids.
-      length: of the row, at least one more than the prompt.
-      start: id that a decoder reads before them.
-
-    Returns:
-      NumPy arrays of one row.
+      ids: without the prompt and without the end.
+      nats: log of their probability with that of the end, of the model's own distribution.
+      is_ended: whether the end was said; else the text was cut at `Manner.tokens`.
     """
-    read = len(prompt) + 1
-    tokens_BL, position_BL, edge_BL = (np.zeros((1, length), np.int32) for _ in range(3))
-    tokens_BL[0, :read] = [start, *prompt]
-    position_BL[0, :read] = np.arange(read)
-    edge_BL[0, :read] = read
-    return Stream(tokens_BL, position_BL, np.zeros_like(edge_BL), edge_BL, edge_BL)
 
-
-def encoded(prompt: list[int], length: int) -> Stream:
-    """Lays a prompt out as an encoder reads it: all of it in view, no 0 before it.
-
-    Args:
-      prompt: ids.
-      length: of the row, at least as long as the prompt.
-
-    Returns:
-      NumPy arrays of one row.
-    """
-    tokens_BL, position_BL, edge_BL = (np.zeros((1, length), np.int32) for _ in range(3))
-    tokens_BL[0, : len(prompt)] = prompt
-    position_BL[0, : len(prompt)] = np.arange(len(prompt))
-    edge_BL[0, : len(prompt)] = len(prompt)
-    return Stream(tokens_BL, position_BL, np.zeros_like(edge_BL), edge_BL, edge_BL)
-
-
-def empty(model: Transformer, memory: int, source: int) -> Cache:
-    """Makes room for what a decoder will read.
-
-    Args:
-      model: whose cache it is.
-      memory: positions of its own that are kept.
-      source: positions of the encoder that are kept; 0 for a decoder alone.
-
-    Returns:
-      Zeros; no position of them is seen before it is written.
-    """
-    size = model.size
-
-    def pair(length: int):
-        shape = (size.layers, 1, length, size.kv_heads, size.kv)
-        return (jnp.zeros(shape, model.dtype), jnp.zeros(shape, model.dtype))
-
-    return Cache(pair(memory), pair(source) if source else None)
-
-
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
-def _read(model, weights, stream, memory_BMD, edges, cache, offset, last):
-    given = {"params": weights}
-    with jax.default_matmul_precision(model.precision):
-        x_BLD, cache = model.apply(
-            given, stream, memory_BMD, edges, cache, offset, method=model.decode
-        )
-        last_BLD = jax.lax.dynamic_slice_in_dim(x_BLD, last, 1, axis=1)
-        return model.apply(given, last_BLD, method=model.score)[0, 0], cache
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(model, weights, stream):
-    with jax.default_matmul_precision(model.precision):
-        return model.apply({"params": weights}, stream, method=model.encode)
-
-
-def choose(logits_V: jax.Array, temperature: float, key: jax.Array, allowed: int) -> int:
-    """Picks the next token.
-
-    Args:
-      logits_V: float32 scores of the vocabulary.
-      temperature: 0 takes the likeliest; 1 draws from the model's own distribution; higher is
-        more even.
-      key: randomness, for one token.
-      allowed: ids from it on are rows of the table that no token has.
-
-    Returns:
-      The id.
-    """
-    logits_V = jnp.where(jnp.arange(logits_V.shape[0]) < allowed, logits_V, -jnp.inf)
-    if temperature == 0:
-        return int(jnp.argmax(logits_V))
-    # The likeliest at 0 and none below: no temperature is too low to be divided by.
-    logits_V = (logits_V - jnp.max(logits_V)) / max(temperature, COLD)
-    return int(jax.random.categorical(key, logits_V))
-
-
-def _check_places(model: Transformer, source: int, read: int, tokens: int) -> None:
-    """Refuses a text that is longer than a table of positions."""
-    most = model.size.positions
-    if model.architecture.position != "learned":
-        return
-    if source > most:
-        raise ValueError(
-            f"the encoder is to read {source} tokens, and its table has {most} positions"
-        )
-    if read + tokens - 1 > most:
-        raise ValueError(
-            f"{read} tokens are read and {tokens} more are to follow, and the table has {most} "
-            f"positions; {most - read + 1} more would do"
-        )
+    ids: list[int]
+    nats: float
+    is_ended: bool
 
 
 def generate(
     model: Transformer,
     weights: dict,
-    prompt: list[int],
-    tokens: int,
-    end: int,
-    allowed: int,
-    temperature: float = 0.0,
-    seed: int = 0,
-    start: int = 0,
-) -> list[int]:
-    """Continues a prompt.
+    vocabulary: Vocabulary,
+    given: Sequence[Sequence[int]],
+    manner: Manner,
+    at_once: int = AT_ONCE,
+    first: int = 0,
+    is_shifted: bool = False,
+) -> list[Text]:
+    """Continues prompts.
 
     Args:
-      model: a decoder or an encoder-decoder.
+      model: of any architecture.
       weights: of the model.
-      prompt: ids; an encoder-decoder needs at least one.
-      tokens: at most how many to add, 1 or more.
-      end: id at which to stop.
-      allowed: how many ids the vocabulary has.
-      temperature: see `choose`.
-      seed: of the draws, 0 or more, below 2**32; unused at temperature 0.
-      start: id that a decoder reads first.
+      vocabulary: of its text.
+      given: ids of each prompt. An encoder-decoder needs at least one of each, and so does an
+        encoder that names tokens one position earlier.
+      manner: how they are to be continued.
+      at_once: rows of a batch, 1 or more. What is said does not depend on it.
+      first: number of the first prompt, 0 or more: draws follow from the seed and the number.
+      is_shifted: whether an encoder names each token at the position before it, as after `mntp`.
 
     Returns:
-      The ids added, without the prompt and without the end.
+      What was said after each, in their order.
 
     Raises:
-      ValueError: an encoder alone, a number out of range, nothing to encode, or more than a table
-        of positions has room for.
+      ValueError: a setting that the architecture has no use for, nothing to read, or more than a
+        table of positions has room for.
     """
-    kind = model.architecture.kind
-    if kind == "encoder":
-        raise ValueError("an encoder fills masks in place and does not continue text")
-    if tokens < 1 or not 0 <= temperature < math.inf:
-        raise ValueError(
-            f"tokens={tokens}, temperature={temperature}; at least 1 token, at 0 or more"
+    _check(model, given, manner, is_shifted)
+    if at_once < 1 or first < 0:
+        raise ValueError(f"at_once={at_once}, first={first}; at least 1 row, and from 0 on")
+    order = sorted(range(len(given)), key=lambda number: len(given[number]))
+    said: dict[int, Text] = {}
+    rows = min(at_once, len(given))
+    for at in range(0, len(order), rows or 1):
+        numbers = order[at : at + rows]
+        filled = numbers + numbers[:1] * (rows - len(numbers))
+        is_over_B = np.arange(rows) >= len(numbers)
+        number_B = np.asarray(filled) + first
+        batch = Batch([given[number] for number in filled], number_B, is_over_B)
+        found = batch.continued(model, weights, vocabulary, manner, is_shifted)
+        said |= dict(zip(numbers, found, strict=False))
+    return [said[number] for number in range(len(given))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Prompts that are continued together.
+
+    Args:
+      given: ids of each.
+      number_B: int32, of each, from which its draws follow.
+      is_over_B: which only fill the batch.
+    """
+
+    given: list[Sequence[int]]
+    number_B: np.ndarray
+    is_over_B: np.ndarray
+
+    def continued(
+        self,
+        model: Transformer,
+        weights: dict,
+        vocabulary: Vocabulary,
+        manner: Manner,
+        is_shifted: bool,
+    ) -> list[Text]:
+        """Continues them.
+
+        Args:
+          model: see `generate`, as for all others.
+          weights: see there.
+          vocabulary: see there.
+          manner: see there.
+          is_shifted: see there.
+
+        Returns:
+          A text for each row.
+        """
+        kind = model.architecture.kind
+        key_B = choice.keys(manner.seed, self.number_B)
+        drawn = choice.Choice(
+            manner.temperature or None,
+            manner.top_k or None,
+            manner.top_p if manner.top_p < 1 else None,
         )
-    if not 0 <= seed < SEEDS:
-        raise ValueError(f"seed={seed}; it is 0 or more, below {SEEDS}")
-    memory_BMD, source, decoder_prompt = None, 0, prompt
-    if kind == "encoder_decoder":
-        if not prompt:
-            raise ValueError("the prompt is empty; an encoder-decoder needs something to read")
-        source, decoder_prompt = len(prompt), []
-        memory_BMD = _encode(model, weights, encoded(prompt, _up(source)))
-    read = len(decoder_prompt) + 1
-    _check_places(model, source, read, tokens)
-    length = _up(read)
-    cache = empty(model, _up(read + tokens), _up(source) if source else 0)
-    stream = prompted(decoder_prompt, length, start)
-    keys = jax.random.split(jax.random.key(seed), tokens)
-    found: list[int] = []
-    position = 0
-    while True:
-        edges = None
-        if source:
-            wide = stream.tokens_BL.shape
-            edges = (np.zeros(wide, np.int32), np.full(wide, source, np.int32))
-        last = read - 1 if position == 0 else 0
-        logits_V, cache = _read(model, weights, stream, memory_BMD, edges, cache, position, last)
-        token = choose(logits_V, temperature, keys[len(found)], allowed)
-        if token == end:
-            return found
-        found.append(token)
-        if len(found) == tokens:
-            return found
-        position = read + len(found) - 1
-        memory_BMD = None
-        stream = Stream(
-            tokens_BL=_only(token),
-            position_BL=_only(position),
-            start_BL=_only(0),
-            split_BL=_only(read),
-            end_BL=_only(position + 1),
+        words = {"end": vocabulary.end, "allowed": vocabulary.size, "most": manner.tokens}
+        if kind == "encoder":
+            masks = [vocabulary.mask] * manner.tokens
+            room = rounded(manner.tokens)
+            length = rounded(max(map(len, self.given)) + room)
+            return _texts(
+                unmasking.unmask(
+                    model,
+                    weights,
+                    prompts.encoded([[*prompt, *masks] for prompt in self.given], length),
+                    np.asarray([*map(len, self.given)]),
+                    self.is_over_B,
+                    key_B,
+                    drawn,
+                    passes=manner.passes or manner.tokens,
+                    mask=vocabulary.mask,
+                    room=room,
+                    order=manner.order or "left",
+                    is_shifted=is_shifted,
+                    **words,
+                )
+            )
+        read, source = self.given, None
+        if kind == "encoder_decoder":
+            source = prompts.encoded(self.given, rounded(max(map(len, self.given))))
+            read = [[] for _ in self.given]
+        length = rounded(max(map(len, read)) + 1)
+        stream = prompts.prompted(read, length, vocabulary.start)
+        given = (model, weights, stream, source, self.is_over_B)
+        words["room"] = rounded(manner.tokens)
+        if manner.beams == 1:
+            return _texts(writing.write(*given, key_B, drawn, **words))
+        return _best(
+            beam.search(*given, manner.penalty, beams=manner.beams, **words), vocabulary.end
+        )
+
+
+def _texts(said: writing.Said) -> list[Text]:
+    """What rows said."""
+    said = jax.device_get(said)
+    return [
+        Text(tokens[:length].tolist(), float(nats), bool(is_over))
+        for tokens, length, nats, is_over in zip(
+            said.tokens_BL, said.length_B, said.nats_B, said.is_over_B, strict=True
+        )
+    ]
+
+
+def _best(found: beam.Beams, end: int) -> list[Text]:
+    """The best alternative of each row."""
+    found = jax.device_get(found)
+    texts = []
+    for tokens_CL, length_C, nats_C in zip(
+        found.tokens_BCL, found.length_BC, found.nats_BC, strict=True
+    ):
+        ids = tokens_CL[0, : length_C[0]].tolist()
+        is_ended = ids[-1:] == [end]
+        texts.append(Text(ids[:-1] if is_ended else ids, float(nats_C[0]), is_ended))
+    return texts
+
+
+def _check(
+    model: Transformer, given: Sequence[Sequence[int]], manner: Manner, is_shifted: bool
+) -> None:
+    """Refuses what this architecture cannot continue so."""
+    kind, most = model.architecture.kind, model.size.positions
+    if kind == "encoder" and manner.beams > 1:
+        raise ValueError(f"beams={manner.beams}, and an encoder fills masks; it keeps 1")
+    for name in ("order", "passes"):
+        if kind != "encoder" and getattr(manner, name):
+            raise ValueError(
+                f"{name}={getattr(manner, name)!r} is of an encoder's masks, and a "
+                f"{model.architecture.name} goes from left to right"
+            )
+    if is_shifted and kind != "encoder":
+        raise ValueError(f"is_shifted={is_shifted} is of an encoder; others are so anyway")
+    needs = {"encoder_decoder": "an encoder-decoder needs something to read"}
+    if is_shifted:
+        needs["encoder"] = "an encoder that names tokens one position earlier needs that position"
+    for number, prompt in enumerate(given):
+        if not len(prompt) and kind in needs:
+            raise ValueError(f"prompt {number + 1} of {len(given)} is empty; {needs[kind]}")
+    if model.architecture.position != "learned":
+        return
+    longest = max(map(len, given), default=0)
+    if kind == "encoder_decoder" and longest > most:
+        raise ValueError(
+            f"the encoder is to read {longest} tokens, and its table has {most} positions"
+        )
+    # A decoder reads its start besides, and not its last token.
+    read = {"encoder_decoder": 1, "decoder": longest + 1, "encoder": longest}[kind]
+    room = most - read + (kind != "encoder")
+    if manner.tokens > room:
+        raise ValueError(
+            f"{read} tokens are read and {manner.tokens} more are to follow, and the table has "
+            f"{most} positions; {room} more would do"
         )

@@ -16,7 +16,8 @@ import transformers
 
 from archlab.bridge import families, huggingface, words
 from archlab.data.vocabulary import Vocabulary
-from archlab.evaluation import generate
+from archlab.evaluation.generate import generate
+from archlab.evaluation.manner import Manner
 from archlab.model import position
 from archlab.model.transformer import Transformer
 from tests.bridge import models, oracle
@@ -104,32 +105,38 @@ def test_what_was_trained_here_has_the_same_logits_there(name, read, measured, t
     assert (again.size, again.architecture) == (read.size, read.architecture)
 
 
+def continued(theirs, model, prompts_BL: np.ndarray, **how) -> list[list[int]]:
+    """What they say after prompts, without the end."""
+    given_BL, end = prompts_BL, model.vocabulary.end
+    is_decoder = model.architecture.kind == "decoder"
+    if is_decoder:
+        start_BL = np.full((len(prompts_BL), 1), model.vocabulary.start)
+        given_BL = np.concatenate([start_BL, prompts_BL], axis=1)
+    given = torch.tensor(given_BL, dtype=torch.long)
+    more = {"max_new_tokens": TOKENS, "do_sample": False, "pad_token_id": 0, **how}
+    said = theirs.generate(given, attention_mask=torch.ones_like(given), **more)
+    lines = said[:, given_BL.shape[1] if is_decoder else 1 :].tolist()
+    return [line[: line.index(end)] if end in line else line for line in lines]
+
+
 @pytest.mark.parametrize("name", [name for name in CONTINUED if name not in FILLED])
 def test_a_hundred_prompts_are_continued_as_they_continue_them(name, measured, tmp_path):
+    """The likeliest token each time; and by beams, where a penalty of 0 is the same for both."""
     theirs = oracle.drawn(name)
     theirs.save_pretrained(tmp_path)
     model = huggingface.read(tmp_path)
-    prompts_BL, start = oracle.ids(PROMPTS, 11), model.vocabulary.start
-    given_BL = prompts_BL
-    if model.architecture.kind == "decoder":
-        given_BL = np.concatenate([np.full((PROMPTS, 1), start), prompts_BL], axis=1)
-    given = torch.tensor(given_BL, dtype=torch.long)
-    mask = torch.ones_like(given)
-    wanted = theirs.generate(
-        given, attention_mask=mask, max_new_tokens=TOKENS, do_sample=False, pad_token_id=0
-    )
-    wanted = wanted[:, given_BL.shape[1] if model.architecture.kind == "decoder" else 1 :]
-    assert len({*map(tuple, wanted.tolist())}) > PROMPTS / 5  # or they would be easily the same
-    end, ours = model.vocabulary.end, Transformer(model.size, model.architecture)
-    equal = 0
-    for prompt, line in zip(prompts_BL.tolist(), wanted.tolist(), strict=True):
-        line = line[: line.index(end)] if end in line else line
-        found = generate.generate(
-            ours, model.weights, prompt, TOKENS, end, model.size.vocab, start=start
-        )
-        equal += found == line
-    measured(name, continued=equal)
-    assert equal == PROMPTS
+    prompts_BL = oracle.ids(PROMPTS, 11)
+    ours, least = Transformer(model.size, model.architecture), PROMPTS
+    for beams in (1, 3):
+        how = {"num_beams": 3, "length_penalty": 0.0, "early_stopping": "never"}
+        wanted = continued(theirs, model, prompts_BL, **(how if beams > 1 else {}))
+        assert len({*map(tuple, wanted)}) > PROMPTS / 5  # or they would be easily the same
+        given, manner = prompts_BL.tolist(), Manner(TOKENS, beams=beams)
+        found = generate(ours, model.weights, model.vocabulary, given, manner, PROMPTS)
+        equal = sum(one.ids == line for one, line in zip(found, wanted, strict=True))
+        least = min(least, equal)
+    measured(name, continued=least)
+    assert least == PROMPTS
 
 
 @pytest.mark.parametrize("name", FILLED)

@@ -14,7 +14,8 @@ import safetensors.numpy
 import tokenizers
 
 from archlab.bridge import folders, runs
-from archlab.evaluation import generate
+from archlab.evaluation.generate import generate
+from archlab.evaluation.manner import Manner
 from archlab.trained import load
 from tests.bridge import models
 
@@ -121,9 +122,8 @@ def test_it_writes_the_same_story(stories, tmp_path):
     words = read.vocabulary
     assert (words.start, words.end, wanted[0]) == (1, 2, 1)
     many = len(wanted) - 1
-    found = generate.generate(
-        read.model, read.weights, [], many, words.end, words.size, start=words.start
-    )
+    (said,) = generate(read.model, read.weights, words, [[]], Manner(many))
+    found = said.ids
     assert found == wanted[1:]
     story = words.decode(found)
     assert story.startswith("Once upon a time, there was a")

@@ -7,7 +7,8 @@ from archlab.architecture import Architecture
 from archlab.bridge import runs
 from archlab.data import pieces
 from archlab.data.vocabulary import Vocabulary
-from archlab.evaluation import generate
+from archlab.evaluation.generate import generate
+from archlab.evaluation.manner import Manner
 from tests import corpus
 from tests.bridge import models
 
@@ -39,10 +40,9 @@ def test_whatever_reads_trained_runs_reads_it(made, vocabulary):
     models.assert_equal(runs.of(read), dataclasses.replace(model, vocabulary=read.vocabulary))
     assert read.vocabulary.encode("the cat runs") == vocabulary.encode("the cat runs")
     assert read.vocabulary.path == str(folder / "vocabulary" / "spiece.model")
-    words = read.vocabulary
-    ids = words.encode("the dog sees")
-    found = generate.generate(read.model, read.weights, ids, 3, words.end, words.size)
-    assert len(found) <= 3
+    ids = read.vocabulary.encode("the dog sees")
+    (said,) = generate(read.model, read.weights, read.vocabulary, [ids], Manner(3))
+    assert len(said.ids) <= 3
 
 
 def test_it_says_what_it_is_as_an_experiment(made):

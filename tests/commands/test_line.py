@@ -29,7 +29,7 @@ from archlab import commands, experiments, run
         (["generate", "x", "--promt", "y"], "did you mean '--prompt'?"),
         (["generate", "x", "--temprature", "1"], "did you mean '--temperature'?"),
         (["train"], "missing argument 'EXPERIMENT'; see archlab train --help"),
-        (["generate", "x"], "missing option '--prompt'"),
+        (["generate", "x", "--beam", "4"], "did you mean '--beams'?"),
         (["generate", "x", "--prompt", "a", "--tokens", "many"], "'--tokens'"),
         (["train", "quickstart", "twice"], "extra argument"),
         (["train", "quikstart"], "no experiment 'quikstart', did you mean 'quickstart'?"),

@@ -1,28 +1,68 @@
 """What is handed on about runs, and what comes back."""
 
+import json
 import types
 from pathlib import Path
 
+import pytest
+
 from archlab import commands, trained
 from archlab.evaluation import generate
+from archlab.evaluation.generate import Text
+from archlab.evaluation.manner import Manner
 
 
-def test_generate_continues_the_prompt(monkeypatch, capsys):
+@pytest.fixture
+def said(monkeypatch):
+    """What a run was asked, which says each prompt backwards."""
     words = types.SimpleNamespace(
         encode=lambda text: [ord(letter) for letter in text],
         decode=lambda ids: "".join(map(chr, ids)),
-        end=1,
-        size=384,
-        start=2,
     )
     read = types.SimpleNamespace(model="model", weights="weights", vocabulary=words)
     monkeypatch.setattr(trained, "load", lambda folder, step: {(Path("a"), 7): read}[folder, step])
+    found = []
 
-    def continued(model, weights, prompt, tokens, end, allowed, temperature, seed, start):
-        assert (model, weights, end, allowed, start) == ("model", "weights", 1, 384, 2)
-        return [*prompt[:tokens], ord(str(temperature)[0]), ord(str(seed))]
+    def continued(model, weights, vocabulary, given, manner, rows):
+        assert (model, weights, vocabulary) == ("model", "weights", words)
+        found.extend([manner, rows])
+        return [Text(prompt[::-1], -0.5, True) for prompt in given]
 
     monkeypatch.setattr(generate, "generate", continued)
+    return found
+
+
+def test_generate_continues_prompts(said, capsys):
     options = ["--tokens", "2", "--temperature", "3", "--seed", "4", "--step", "7"]
-    assert commands.main(["generate", "a", "--prompt", "xyz", *options]) == 0
-    assert capsys.readouterr().out == "xyzxy34\n"
+    options += ["--top-k", "5", "--top-p", "0.5", "--rows", "3"]
+    assert commands.main(["generate", "a", "--prompt", "xyz", "--prompt", "é", *options]) == 0
+    assert capsys.readouterr().out == "xyzzyx\néé\n"
+    assert said == [Manner(2, 3.0, 5, 0.5, seed=4), 3]
+
+
+@pytest.mark.parametrize("out", ["", "said.jsonl"])
+def test_generate_continues_a_file(said, capsys, tmp_path, out):
+    many = tmp_path / "many.jsonl"
+    many.write_text('{"prompt": "ab", "id": 1}\n{"prompt": "c"}\n')
+    options = ["--prompts", str(many), "--beams", "4", "--penalty", "0.6", "--step", "7"]
+    options += ["--out", str(tmp_path / out)] if out else []
+    assert commands.main(["generate", "a", *options]) == 0
+    assert said == [Manner(beams=4, penalty=0.6), 8]
+    lines = (tmp_path / out).read_text() if out else capsys.readouterr().out
+    found = [json.loads(line) for line in lines.splitlines()]
+    more = {"nats": -0.5, "ended": True}
+    assert found[0] == {"prompt": "ab", "id": 1, "text": "ba", "tokens": 2, **more}
+    assert found[1] == {"prompt": "c", "text": "c", "tokens": 1, **more}
+
+
+@pytest.mark.parametrize(
+    "options, wrong",
+    [
+        ([], "say what to continue: --prompt TEXT, or --prompts FILE.jsonl"),
+        (["--prompt", "a", "--prompts", "b"], "say what to continue"),
+        (["--prompt", "a", "--beams", "2", "--temperature", "1"], "beams=2 keeps the likeliest"),
+        (["--prompts", "nowhere.jsonl"], "nowhere.jsonl"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_run_is_read(fails, options, wrong):
+    assert wrong in fails("generate", "nowhere", *options)

@@ -1,170 +1,164 @@
+"""What is said, beside what a vocabulary of three symbols lets one count by hand."""
+
 import dataclasses
 import functools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab import batch as batches
-from archlab.architecture import Architecture
-from archlab.batch import Stream
-from archlab.evaluation import generate as generating
-from archlab.evaluation.generate import encoded, generate, prompted
-from archlab.model.transformer import Transformer
+from archlab.data.vocabulary import Vocabulary
+from archlab.evaluation.generate import generate
+from archlab.evaluation.manner import Manner
 from archlab.size import Size
+from tests.evaluation import asked
+from tests.evaluation.asked import DECODERS, SIZE
 
-SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, positions=24)
-END, LONG = 1, 24
-DECODERS = ["causal_decoder", "prefix_decoder", "encoder_decoder"]
-
-
-def made(name: str, position: str = "rope", seed: int = 1, size: Size = SIZE, **words):
-    model = Transformer(size, Architecture(name, position, tied=False, **words))
-    shapes = batches.abstract(model.architecture.kind, 1, 4, 4)
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return model, model.init(jax.random.key(seed), blank)["params"]
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def decoded(model, weights, stream, source, edges):
-    memory, given = None, {"params": weights}
-    if source is not None:
-        memory = model.apply(given, source, method=model.encode)
-    x_BLD, _ = model.apply(given, stream, memory, edges, method=model.decode)
-    return model.apply(given, x_BLD, method=model.score)[0]
+END, NEVER = 1, 99
+WORDS, ENDLESS = Vocabulary("ids:40,0,1,2"), Vocabulary(f"ids:40,0,{NEVER},2")
+FEW = Vocabulary("ids:3,0,1,2")
+TINY = Size(layers=1, embed=8, mlp=12, heads=2, kv=4, vocab=3)
+MASKED = dataclasses.replace(TINY, vocab=FEW.mask + 1)
+PROMPT, MOST, ROWS = [2, 0, 2], 3, 1000
+ALL = [*DECODERS, "encoder"]
 
 
-def scored(model, weights, prompt: list[int], said: list[int]) -> np.ndarray:
-    """Logits of what comes next, with everything read again from the beginning."""
-    is_pair = model.architecture.kind == "encoder_decoder"
-    read = said if is_pair else prompt + said
-    row = prompted(read, LONG)
-    split = row.start_BL if is_pair else row.start_BL + len(prompt) + 1
-    stream = Stream(row.tokens_BL, row.position_BL, row.start_BL, split, row.end_BL)
-    edges = (row.start_BL, row.start_BL + len(prompt)) if is_pair else None
-    source = encoded(prompt, LONG) if is_pair else None
-    return np.asarray(decoded(model, weights, stream, source, edges)[len(read)])
+def chances(name: str) -> tuple:
+    """A model, and the log of the probability of every text that it can say, read all anew."""
+    size = MASKED if name == "encoder" else TINY
+    model, weights = asked.made(name, size=size, seed=3)
+    texts = asked.strings(3, END, MOST)
+    if name == "encoder":
+        return model, weights, {text: _unmasked(model, weights, text) for text in texts}
+    said = [list(text) for text in texts]
+    found = asked.logits(model, weights, [PROMPT] * len(texts), said)
+    return model, weights, {text: _sum(one, text) for text, one in zip(texts, found, strict=True)}
 
 
-MIXED = {"window": 2, "global_every": 2, "global_first": 1}
+def _sum(logits_LV: np.ndarray, text: tuple[int, ...]) -> float:
+    nats_LV = asked.nats(logits_LV[: len(text), :3])
+    return float(nats_LV[np.arange(len(text)), text].sum())
 
 
-@pytest.mark.parametrize(
-    "name, position, words",
-    [
-        *((name, position, {}) for name in DECODERS for position in ("rope", "relative", "none")),
-        ("causal_decoder", "rope", {"window": 3, "qk_norm": True}),
-        ("prefix_decoder", "none", {"size": dataclasses.replace(SIZE, experts=3, choices=2)}),
-        ("prefix_decoder", "rope", {**MIXED, "local_rotary_base": 30.0, "norm_place": "both"}),
-        ("encoder_decoder", "learned", {**MIXED, "bias": True, "head": "transformed"}),
-    ],
-)
-def test_logits_with_a_cache_are_those_of_reading_all_again(monkeypatch, name, position, words):
-    model, weights = made(name, position, **words)
-    prompt, seen = [5, 6, 7, 8, 9], []
-
-    def choose(logits_V, temperature, key, allowed):
-        seen.append(np.asarray(logits_V))
-        return 3 + (len(seen) * 7) % 30  # any tokens but the end
-
-    monkeypatch.setattr(generating, "choose", choose)
-    said = generate(model, weights, prompt, 7, END, SIZE.vocab)
-    assert len(said) == 7
-    for number, logits in enumerate(seen):
-        expected = scored(model, weights, prompt, said[:number])
-        np.testing.assert_allclose(logits, expected, atol=1e-5)
+def _unmasked(model, weights, text: tuple[int, ...]) -> float:
+    """What it gives to each token with those before it shown, and masks in place of the others."""
+    shown = [[*PROMPT, *text[:at], *[FEW.mask] * (MOST - at)] for at in range(len(text))]
+    found_BLV = asked.filled(model, weights, [*shown, *[shown[0]] * (MOST - len(shown))])
+    places = np.arange(len(text))
+    return _sum(found_BLV[places, len(PROMPT) + places], text)
 
 
-@pytest.mark.parametrize("name", DECODERS)
-def test_greedy_says_the_likeliest_token_each_time_and_stops_at_the_end(name):
-    for seed in range(3):
-        model, weights = made(name, seed=seed)
-        prompt, expected = [9, 8, 7], []
-        while len(expected) < 12:
-            token = int(np.argmax(scored(model, weights, prompt, expected)))
-            if token == END:
-                break
-            expected.append(token)
-        assert generate(model, weights, prompt, 12, END, SIZE.vocab) == expected
+def test_the_likeliest_texts_are_those_of_counting(subtests):
+    for name in ALL:
+        with subtests.test(name):
+            check(name)
 
 
-def test_the_temperature_draws_from_the_model_s_own_distribution():
-    logits = jnp.asarray([0.0, 1.0, 2.0, 9.0])
-    keys = jax.random.split(jax.random.key(0), 600)
-    drawn = np.bincount([generating.choose(logits, 1.0, key, 3) for key in keys], minlength=4)
-    shares = np.exp([0.0, 1.0, 2.0]) / np.exp([0.0, 1.0, 2.0]).sum()
-    np.testing.assert_allclose(drawn[:3] / 600, shares, atol=0.06)
-    assert drawn[3] == 0  # a row of the table that no token has
+def check(name: str) -> None:
+    model, weights, nats = chances(name)
+    say = functools.partial(generate, model, weights, FEW)
+    assert abs(sum(np.exp(one) for one in nats.values()) - 1) < 1e-6
+    drawn = say([PROMPT] * ROWS, Manner(MOST, 1.0, seed=5), at_once=ROWS)
+    many = dict.fromkeys(nats, 0)
+    for one in drawn:
+        text = (*one.ids, END) if one.is_ended else tuple(one.ids)
+        many[text] += 1
+        assert abs(one.nats - nats[text]) < 1e-4
+    for text, count in many.items():
+        share = np.exp(nats[text])
+        assert abs(count / ROWS - share) < 5 * np.sqrt(max(share, 1 / ROWS) / ROWS), text
+    if name == "encoder":
+        return
+    for penalty in (0.0, 0.6, 3.0):
+        best = max(nats, key=lambda text: nats[text] / ((5 + len(text)) / 6) ** penalty)
+        (found,) = say([PROMPT], Manner(MOST, beams=16, penalty=penalty))
+        assert (*found.ids, *[END] * found.is_ended) == best
+        assert abs(found.nats - nats[best]) < 1e-4
 
 
-@pytest.mark.parametrize("temperature", [1e-2, 1e-30, 1e-40, 5e-324])
-def test_a_temperature_near_0_takes_the_likeliest_as_0_does(temperature):
-    logits = jnp.asarray([40.0, 41.0, 43.0, 42.0, 99.0])
-    keys = jax.random.split(jax.random.key(0), 20)
-    assert {generating.choose(logits, temperature, key, 4) for key in keys} == {2}
+PROMPTS = [[5, 6, 7, 8, 9], [11], [13, 14, 15], [16, 17], [18]]
 
 
-def test_the_same_seed_says_the_same():
-    model, weights = made("causal_decoder")
-    say = [generate(model, weights, [5], 9, END, SIZE.vocab, 1.0, seed) for seed in (3, 3, 4)]
-    assert say[0] == say[1] != say[2]
+@pytest.mark.parametrize("name", ALL)
+def test_a_text_is_continued_the_same_alone_and_beside_others(name):
+    more = {"order": "random"} if name == "encoder" else {}
+    model, weights = asked.made(name, size=SIZE)
+    manner = Manner(6, 1.0, top_k=9, seed=7, **more)
+    together = generate(model, weights, ENDLESS_OF[name], PROMPTS, manner, at_once=3)
+    alone = [
+        generate(model, weights, ENDLESS_OF[name], [prompt], manner, first=number)[0]
+        for number, prompt in enumerate(PROMPTS)
+    ]
+    assert [one.ids for one in together] == [one.ids for one in alone]
+    assert len({tuple(one.ids) for one in together}) == len(PROMPTS)
+    np.testing.assert_allclose(*([one.nats for one in all_] for all_ in (together, alone)), 1e-5)
 
 
-@pytest.mark.parametrize("dtype, said", [(jnp.float32, "HIGHEST"), (jnp.bfloat16, "DEFAULT")])
-def test_products_are_as_exact_as_in_training(dtype, said):
-    model, weights = made("encoder_decoder")
-    model = model.clone(dtype=dtype)
-    stream, edges = prompted([5], 4), (np.zeros((1, 4), np.int32),) * 2
-    memory_BMD = jnp.zeros((1, 4, SIZE.embed), dtype)
-    cache = generating.empty(model, 4, 4)
-    for lowered in (
-        generating._encode.lower(model, weights, encoded([5], 4)),
-        generating._read.lower(model, weights, stream, memory_BMD, edges, cache, 0, 0),
-    ):
-        products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
-        assert len(products) > 5 and all(said in line for line in products)
+ENDLESS_OF = {**dict.fromkeys(DECODERS, ENDLESS), "encoder": Vocabulary("ids:35,0,36,2")}
 
 
-def test_a_decoder_may_begin_from_nothing():
-    model, weights = made("causal_decoder")
-    assert len(generate(model, weights, [], 3, -1, SIZE.vocab)) == 3
+def test_the_seed_decides():
+    model, weights = asked.made("causal_decoder")
+    ids = [
+        generate(model, weights, WORDS, [[5]], Manner(9, 1.0, seed=seed))[0].ids
+        for seed in (3, 3, 4)
+    ]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_greedy_says_the_likeliest_token_each_time_and_stops_at_the_end():
+    model, weights = asked.made("prefix_decoder", seed=0)
+    given = [[9, 8, 7], [20], [30, 31], [5, 5]]
+    said = generate(model, weights, WORDS, given, Manner(12))
+    assert any(one.is_ended for one in said) and not all(one.is_ended for one in said)
+    texts = [[*one.ids, *[END] * one.is_ended] for one in said]
+    found = asked.logits(model, weights, given, texts)
+    for one, text, logits_LV in zip(said, texts, found, strict=True):
+        assert logits_LV.argmax(-1)[: len(text)].tolist() == text
+        assert END not in one.ids and len(one.ids) <= 12
+        assert one.is_ended or len(one.ids) == 12
+
+
+def test_nothing_is_said_after_no_prompts():
+    model, weights = asked.made("causal_decoder")
+    assert generate(model, weights, WORDS, [], Manner(3)) == []
 
 
 @pytest.mark.parametrize(
-    "name, prompt, settings, said",
+    "name, given, settings, said",
     [
-        ("encoder", [5], {}, "fills masks in place and does not continue text"),
-        ("encoder_decoder", [], {}, "the prompt is empty; an encoder-decoder needs something"),
-        ("causal_decoder", [5], {"tokens": 0}, "tokens=0.*at least 1"),
-        ("causal_decoder", [5], {"temperature": -1.0}, "temperature=-1.0"),
-        ("causal_decoder", [5], {"temperature": float("nan")}, "temperature=nan"),
-        ("causal_decoder", [5], {"temperature": float("inf")}, "temperature=inf"),
-        ("causal_decoder", [5], {"seed": -1}, "seed=-1; it is 0 or more, below 4294967296"),
-        ("causal_decoder", [5], {"seed": 2**32}, "seed=4294967296"),
-        ("causal_decoder", [5], {"seed": 10**30}, "seed=1000"),
+        ("encoder_decoder", [[5], []], {}, "prompt 2 of 2 is empty; an encoder-decoder needs"),
+        ("encoder", [[5]], {"beams": 2}, "beams=2, and an encoder fills masks"),
+        ("causal_decoder", [[5]], {"order": "left"}, "order='left' is of an encoder's masks"),
+        ("prefix_decoder", [[5]], {"passes": 2}, "passes=2 is of an encoder's masks, and a prefix"),
     ],
 )
-def test_what_cannot_be_continued_is_refused(name, prompt, settings, said):
-    model, weights = made(name)
-    settings = {"tokens": 3, "end": END, "allowed": SIZE.vocab, **settings}
+def test_what_cannot_be_continued_is_refused(name, given, settings, said):
+    model, _ = asked.made(name)
     with pytest.raises(ValueError, match=said):
-        generate(model, weights, prompt, **settings)
+        generate(model, {}, WORDS, given, Manner(3, **settings))
+
+
+def test_what_a_caller_says_wrong_is_refused():
+    model, _ = asked.made("encoder")
+    with pytest.raises(ValueError, match="prompt 1 of 1 is empty; .* one position earlier"):
+        generate(model, {}, WORDS, [[]], Manner(3), is_shifted=True)
+    model, _ = asked.made("causal_decoder")
+    with pytest.raises(ValueError, match="is_shifted=True is of an encoder"):
+        generate(model, {}, WORDS, [[5]], Manner(3), is_shifted=True)
+    for more in ({"at_once": 0}, {"first": -1}):
+        with pytest.raises(ValueError, match="at least 1 row, and from 0 on"):
+            generate(model, {}, WORDS, [[5]], Manner(3), **more)
 
 
 def test_no_text_is_longer_than_the_table_of_positions():
-    model, weights = made("causal_decoder", "learned")
-    assert len(generate(model, weights, [5, 6, 7], 21, -1, SIZE.vocab)) == 21
+    model, weights = asked.made("causal_decoder", "learned")
+    (said,) = generate(model, weights, ENDLESS, [[5, 6, 7]], Manner(21))
+    assert len(said.ids) == 21 and np.isfinite(said.nats)
     with pytest.raises(ValueError, match="4 tokens .* 22 more .* 24 positions; 21 more would do"):
-        generate(model, weights, [5, 6, 7], 22, -1, SIZE.vocab)
-    model, weights = made("encoder_decoder", "learned")
+        generate(model, weights, ENDLESS, [[5], [5, 6, 7]], Manner(22))
+    model, weights = asked.made("encoder_decoder", "learned")
     with pytest.raises(ValueError, match="encoder is to read 25 tokens, .* 24 positions"):
-        generate(model, weights, [5] * 25, 1, -1, SIZE.vocab)
-
-
-def test_a_decoder_begins_with_the_start_of_its_vocabulary():
-    row = prompted([7, 8], 5, start=4)
-    assert row.tokens_BL.tolist() == [[4, 7, 8, 0, 0]]
-    model, weights = made("causal_decoder")
-    said = {generate(model, weights, [5], 9, -1, SIZE.vocab, start=start)[0] for start in range(9)}
-    assert len(said) > 1
+        generate(model, weights, ENDLESS, [[5] * 25], Manner(1))
+    model, weights = asked.made("encoder", "learned")
+    with pytest.raises(ValueError, match="3 tokens are read and 22 more .* 21 more would do"):
+        generate(model, weights, ENDLESS, [[5, 6, 7]], Manner(22))

@@ -20,11 +20,11 @@ LAYERS = """
 0  axes batch census chips directory form progress refusal spelling stop commands/app
    kernels/flash kernels/interval kernels/tile model/position report/ink train/loss data/chance
    data/examples data/huggingface data/memory data/pieces data/places data/recognition
-   data/reports data/row
+   data/reports data/row evaluation/choice
 1  architecture bindings experiments mesh modules processes record size stages topology
    bridge/configuration bridge/shards kernels/chunked kernels/dense kernels/grid model/visibility
    report/lines data/bins data/options data/order data/packing data/prefetch data/shards
-   data/sources data/tokenizers data/objectives/runs
+   data/sources data/tokenizers data/objectives/runs evaluation/manner evaluation/prompts
 2  ledger shares statements things bridge/table commands/vocabularies kernels/pallas
    report/history train/bits train/optimizer data/code data/corpora data/plan data/store
    data/vocabulary
@@ -37,11 +37,12 @@ LAYERS = """
 6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/roads data/streamed
 8  model/transformer data/jobs data/pipeline
-9  inspection settings bridge/own evaluation/generate show/sample train/state data/beam data/feed
+9  inspection settings bridge/own evaluation/reading show/sample train/state data/beam data/feed
 10 config bridge/folders show/page show/picture train/step data/build
-11 program commands/tasks train/meter
-12 account plan evaluation/validation train/loop train/position
-13 compilation train/checkpoint
+   evaluation/beam evaluation/writing
+11 program commands/tasks evaluation/unmasking train/meter
+12 account plan evaluation/generate evaluation/validation train/loop train/position
+13 compilation evaluation/lines train/checkpoint
 14 run trained
 15 bridge/runs commands/experiments commands/runs
 16 commands/models commands/pods

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from archlab import axes
 from archlab import batch as batches
 from archlab.architecture import POSITIONS, VISIBILITY, Architecture
 from archlab.batch import Batch
-from archlab.evaluation import generate
+from archlab.evaluation import beam, choice, manner, prompts, unmasking, writing
 from archlab.kernels import chunked, dense, flash, pallas
 from archlab.mesh import Mesh
 from archlab.model.attention import Attend
@@ -102,31 +103,43 @@ def test_names_are_true_of_experts():
     assert seen.checked["model/experts"] > 10
 
 
-def read_piece_by_piece(name: str, position: str) -> shapes.Seen:
-    """Traces a decoder that reads with a cache, as generation does."""
+def generated(name: str, position: str) -> shapes.Seen:
+    """Traces what continues prompts of two lengths, in each way that there is."""
     model = Transformer(SIZE, Architecture(name, position))
-    source = 0 if name != "encoder_decoder" else INPUTS
-    cache = generate.empty(model, memory=11, source=source)
-
-    def read(weights, stream, memory_BMD, edges, cache, offset):
-        return model.apply(
-            {"params": weights}, stream, memory_BMD, edges, cache, offset, method=model.decode
-        )
-
-    batch = batches.abstract(model.architecture.kind, 1, INPUTS, 7)
-    weights = jax.eval_shape(model.init, jax.random.key(0), batch)["params"]
+    kind = model.architecture.kind
+    weights = jax.eval_shape(
+        model.init, jax.random.key(0), batches.abstract(kind, 1, INPUTS, TARGETS)
+    )["params"]
+    given = [[3] * (ROWS + one % 2) for one in range(ROWS)]
+    row_B, read = np.arange(ROWS), [[]] * ROWS if kind == "encoder_decoder" else given
+    words = {"most": 2, "end": 1, "allowed": SIZE.vocab, "room": 7}
+    drawn = (choice.keys(0, row_B), choice.Choice(1.0, 3, 0.5))
     with shapes.watched(**KNOWN) as seen:
-        stream = generate.prompted([3, 4], 7)
-        for memory_BMD in [shaped(1, INPUTS, SIZE.embed), None] if source else [None]:
-            edges = (stream.start_BL, stream.end_BL) if source else None
-            offset = jax.ShapeDtypeStruct((), jnp.int32)
-            jax.eval_shape(read, weights, stream, memory_BMD, edges, cache, offset)
+        if kind == "encoder":
+            rows = (prompts.encoded(given, 14), np.full(ROWS, 6), row_B < 9)
+            for order in manner.ORDERS:
+                more = {"passes": 2, "mask": 5, "order": order, "is_shifted": True}
+                jax.eval_shape(
+                    lambda weights, more=more: unmasking.unmask(
+                        model, weights, *rows, *drawn, **more, **words
+                    ),
+                    weights,
+                )
+            return seen
+        source = prompts.encoded(given, 14) if kind == "encoder_decoder" else None
+        rows = (prompts.prompted(read, 11), source, row_B < 9)
+        jax.eval_shape(
+            lambda weights: writing.write(model, weights, *rows, *drawn, **words), weights
+        )
+        jax.eval_shape(
+            lambda weights: beam.search(model, weights, *rows, 0.6, beams=10, **words), weights
+        )
     return seen
 
 
 def test_the_sizes_are_all_different():
     half = SIZE.kv // 2
-    extents = [*SIZES, ROWS, INPUTS, TARGETS, INPUTS + TARGETS, 7, 11, 1]
+    extents = [*SIZES, ROWS, INPUTS, TARGETS, INPUTS + TARGETS, 7, 10, 11, 14, 1]
     assert len(set(extents)) == len(extents), "or a wrong letter could pass"
     assert half not in [SIZE.kv, SIZE.heads, SIZE.kv_heads], "or half a head could pass for one"
 
@@ -150,11 +163,16 @@ def test_names_are_true_of_every_ingredient(name, place):
         assert not seen.wrong, "\n".join(sorted(seen.wrong))
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("name", [name for name in VISIBILITY if name != "encoder"])
-def test_names_are_true_where_a_row_is_read_piece_by_piece(name, position):
-    seen = read_piece_by_piece(name, position)
+CONTINUED = [(name, "rope") for name in VISIBILITY] + [("encoder_decoder", "relative")]
+
+
+@pytest.mark.parametrize("name, position", CONTINUED)
+def test_names_are_true_where_prompts_are_continued(name, position):
+    seen = generated(name, position)
     assert not seen.wrong, "\n".join(sorted(seen.wrong))
+    rooms = {"unmasking"} if name == "encoder" else {"reading", "writing", "beam"}
+    for room in {"choice", "prompts", *rooms}:
+        assert seen.checked[f"evaluation/{room}"] > 2, room
 
 
 KERNELS = {
