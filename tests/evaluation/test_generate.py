@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from archlab.data.vocabulary import Vocabulary
+from archlab.evaluation import prompts
 from archlab.evaluation.generate import generate
 from archlab.evaluation.manner import Manner
 from archlab.size import Size
@@ -20,6 +21,12 @@ TINY = Size(layers=1, embed=8, mlp=12, heads=2, kv=4, vocab=3)
 MASKED = dataclasses.replace(TINY, vocab=FEW.mask + 1)
 PROMPT, MOST, ROWS = [2, 0, 2], 3, 1000
 ALL = [*DECODERS, "encoder"]
+
+
+@pytest.fixture(autouse=True)
+def lengths_are_rounded_to_little(monkeypatch):
+    """Since these texts are short."""
+    monkeypatch.setattr(prompts, "BLOCK", 8)
 
 
 def chances(name: str) -> tuple:
@@ -66,7 +73,7 @@ def check(name: str) -> None:
     for text, count in many.items():
         share = np.exp(nats[text])
         assert abs(count / ROWS - share) < 5 * np.sqrt(max(share, 1 / ROWS) / ROWS), text
-    if name == "encoder":
+    if name in ("encoder", "causal_decoder"):  # which keeps no alternatives; and test_beam.py's
         return
     for penalty in (0.0, 0.6, 3.0):
         best = max(nats, key=lambda text: nats[text] / ((5 + len(text)) / 6) ** penalty)
@@ -78,7 +85,7 @@ def check(name: str) -> None:
 PROMPTS = [[5, 6, 7, 8, 9], [11], [13, 14, 15], [16, 17], [18]]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL[1:])
 def test_a_text_is_continued_the_same_alone_and_beside_others(name):
     more = {"order": "random"} if name == "encoder" else {}
     model, weights = asked.made(name, size=SIZE)

@@ -11,6 +11,7 @@ from archlab.evaluation import prompts, reading
 from tests.evaluation import asked
 from tests.evaluation.asked import SIZE
 
+SHALLOW = dataclasses.replace(SIZE, encoder_layers=1)
 MIXED = {"window": 2, "global_every": 2, "global_first": 1}
 PROMPTS = [[5, 6, 7, 8, 9], [11], [13, 14, 15]]
 SAID = np.random.default_rng(0).integers(3, 40, (3, 6)).astype(np.int32)
@@ -46,8 +47,7 @@ def read(model, weights, given: list[list[int]], said_BL: np.ndarray, length: in
         ("prefix_decoder", "rope", {**MIXED, "local_rotary_base": 30.0, "norm_place": "both"}),
         ("prefix_decoder", "relative", {}),
         ("prefix_decoder", "none", {"size": dataclasses.replace(SIZE, experts=3, choices=2)}),
-        ("encoder_decoder", "rope", {"shared": False}),
-        ("encoder_decoder", "relative", {"size": dataclasses.replace(SIZE, encoder_layers=1)}),
+        ("encoder_decoder", "relative", {"size": SHALLOW, "shared": False}),
         ("encoder_decoder", "learned", {**MIXED, "bias": True, "head": "transformed"}),
     ],
 )
