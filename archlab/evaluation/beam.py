@@ -38,7 +38,7 @@ class Beams:
 
 
 def lasting(length: jax.Array | int, penalty: jax.Array | float) -> jax.Array:
-    """Says by what the nats of a text are divided, since each token more makes it less likely.
+    """Says by what the nats of a text are divided, since every token costs some.
 
     Args:
       length: tokens, the end too.
