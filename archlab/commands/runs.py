@@ -66,23 +66,23 @@ def generate(
     """
     from archlab import compiled, trained
     from archlab.evaluation import generate as evaluation
-    from archlab.evaluation import lines
+    from archlab.evaluation import files
     from archlab.evaluation.manner import Manner
 
     if bool(prompt) == bool(prompts):
         raise ValueError("say what to continue: --prompt TEXT, or --prompts FILE.jsonl")
     manner = Manner(tokens, temperature, top_k, top_p, beams, penalty, seed, order, passes)
-    asked = lines.read(prompts) if prompts else [{lines.PROMPT: one} for one in prompt]
+    asked = files.read(prompts) if prompts else [{files.PROMPT: one} for one in prompt]
     compiled.keep(note)
     read = trained.load(run, step)
     words = read.vocabulary
-    given = [words.encode(one[lines.PROMPT]) for one in asked]
+    given = [words.encode(one[files.PROMPT]) for one in asked]
     found = evaluation.generate(read.model, read.weights, words, given, manner, rows)
     said = [(one, words.decode(one.ids)) for one in found]
     if out is not None:
-        out.write_text("".join(f"{line}\n" for line in lines.lines(asked, said)))
+        out.write_text("".join(f"{line}\n" for line in files.lines(asked, said)))
     elif prompts:
-        print(*lines.lines(asked, said), sep="\n")
+        print(*files.lines(asked, said), sep="\n")
     else:
         for one, (_, text) in zip(asked, said, strict=True):
-            print(one[lines.PROMPT] + text)
+            print(one[files.PROMPT] + text)

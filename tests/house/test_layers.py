@@ -42,7 +42,7 @@ LAYERS = """
    evaluation/beam evaluation/writing
 11 program commands/tasks evaluation/unmasking train/meter
 12 account plan evaluation/generate evaluation/validation train/loop train/position
-13 compilation evaluation/lines train/checkpoint
+13 compilation evaluation/files train/checkpoint
 14 run trained
 15 bridge/runs commands/experiments commands/runs
 16 commands/models commands/pods

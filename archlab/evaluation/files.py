@@ -1,4 +1,4 @@
-"""Lines of JSON: prompts, and what was said after them."""
+"""Files of prompts, and of what was said after them: lines of JSON."""
 
 import json
 from collections.abc import Iterable

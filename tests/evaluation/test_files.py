@@ -2,17 +2,17 @@ import json
 
 import pytest
 
-from archlab.evaluation import lines
+from archlab.evaluation import files
 from archlab.evaluation.generate import Text
 
 
 def test_what_was_said_stands_beside_its_prompt_and_whatever_else_stood_there(tmp_path):
     path = tmp_path / "many.jsonl"
     path.write_text('{"prompt": "a", "id": 17}\n\n{"prompt": "é\\u2028"}\n', encoding="utf-8")
-    asked = lines.read(path)
+    asked = files.read(path)
     assert asked == [{"prompt": "a", "id": 17}, {"prompt": "é\u2028"}]
     said = [(Text([5, 6], -1.5, True), "bc"), (Text([], -0.5, False), "")]
-    found = list(lines.lines(asked, said))
+    found = list(files.lines(asked, said))
     assert not any("\n" in line for line in found)
     more = {"text": "bc", "tokens": 2, "nats": -1.5, "ended": True}
     assert json.loads(found[0]) == {"prompt": "a", "id": 17, **more}
@@ -33,4 +33,4 @@ def test_a_line_that_is_no_prompt_is_named(tmp_path, text, said):
     path = tmp_path / "many.jsonl"
     path.write_text(text)
     with pytest.raises(ValueError, match=f"many.jsonl.?{said}".replace(".?:", ":")):
-        lines.read(path)
+        files.read(path)
