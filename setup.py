@@ -62,6 +62,7 @@ setup(
         "matplotlib>=3.10",
         "jinja2>=3.1",
         "markupsafe>=3",
+        "scipy>=1.16",
         "tensorboardx>=2.6.5",
     ],
     extras_require={
@@ -79,7 +80,6 @@ setup(
             "rouge-score",
             "sacrebleu",
             "scikit-learn",
-            "scipy",
             "torch",
             "transformers>=5",
         ],

@@ -20,12 +20,22 @@ def text(recipes: dict[str, Recipe]) -> dict:
       recipes: by mixture.
 
     Returns:
-      JSON-able: "data", a digest by mixture, "vocabulary" and "texts", a digest by text.
+      JSON-able: "data", a digest by mixture, "vocabulary", "texts", a digest by text, and
+      "objectives", of each mixture those of its tasks with their parameters.
     """
     vocabulary = next(iter(recipes.values())).vocabulary.spec()
     digests = {name: recipe.digest for name, recipe in recipes.items()}
     texts = {name: digest for one in recipes.values() for name, digest in one.texts.items()}
-    return {"data": digests, "vocabulary": vocabulary, "texts": texts}
+    objectives = {
+        name: [[task["objective"], task["parameters"]] for task in recipe.content["tasks"]]
+        for name, recipe in recipes.items()
+    }
+    return {
+        "data": digests,
+        "vocabulary": vocabulary,
+        "texts": texts,
+        "objectives": objectives,
+    }
 
 
 def facts(

@@ -16,6 +16,7 @@ from archlab import bindings, experiments, statements, things
 from archlab.architecture import Architecture
 from archlab.bindings import Binding
 from archlab.data.options import Data
+from archlab.evaluation.suite import MEASURES, Suite
 from archlab.mesh import Mesh
 from archlab.refusal import Refusal
 from archlab.settings import Run
@@ -26,7 +27,7 @@ from archlab.train.optimizer import Optimizer
 
 KINDS = {
     kind.__name__: kind
-    for kind in (Run, Stage, Schedule, Size, Architecture, Optimizer, Mesh, Data)
+    for kind in (Run, Stage, Schedule, Size, Architecture, Optimizer, Mesh, Data, Suite, *MEASURES)
 }
 # The first line of a run's own config.gin. It names a folder, so it may lead nowhere else.
 _NAMED = re.compile(r"# experiment: (?!\.\.?\n)([A-Za-z0-9._-]+)\n")
@@ -125,6 +126,34 @@ def data(overrides: list[str] | tuple[str, ...]) -> Data:
     for binding in said:
         if binding.key not in whole.read:
             raise binding.place.error(f"{binding.key} has no effect; only Data.… has, here")
+    return whole.make(KINDS)
+
+
+def suite(name: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Suite:
+    """Reads what is to be measured.
+
+    Example:
+      suite("quick", ["Continuation.items=64"])
+
+    Args:
+      name: path of a .gin file, or the name of one in `gin/suite/`.
+      overrides: each `Key=value`, as of an experiment.
+
+    Returns:
+      The suite.
+
+    Raises:
+      ConfigError: anything wrong with a line, which it names.
+      ValueError: there is no such suite.
+    """
+    path = experiments.suite(name)
+    said = statements.closure(path, KINDS)
+    for binding in said:
+        bindings.check(binding, KINDS)
+    bindings.check_once(said)
+    said = _overridden(said, overrides)
+    whole = things.tree(said, Suite.__name__)
+    things.check_whole(said, whole, KINDS, statements.shown(path))
     return whole.make(KINDS)
 
 

@@ -35,19 +35,39 @@ def find(experiment: str | Path) -> Path:
     Raises:
       ValueError: it is not there, with the nearest that is.
     """
-    path, known = Path(experiment), home() / "experiments"
+    return _found(experiment, "experiments", "experiment")
+
+
+def suite(name: str | Path) -> Path:
+    """Finds a suite's file.
+
+    Args:
+      name: path of a .gin file, or the name of one in `gin/suite/`.
+
+    Returns:
+      The path.
+
+    Raises:
+      ValueError: it is not there, with the nearest that is.
+    """
+    return _found(name, "gin/suite", "suite")
+
+
+def _found(name: str | Path, folder: str, what: str) -> Path:
+    path, known = Path(name), home() / folder
     if path.suffix == ".gin" and path.is_file():
         return path
     named = known / f"{path.name.removesuffix('.gin')}.gin"
-    if named.is_file() and path.parent in (Path("."), Path("experiments")):
+    if named.is_file() and path.parent in (Path("."), Path(folder)):
         return named
-    is_something = str(experiment) != ""  # which a path takes for this directory
+    article = "an" if what[0] in "aeiou" else "a"
+    is_something = str(name) != ""  # which a path takes for this directory
     if is_something and path.is_dir():
-        raise ValueError(f"{experiment} is a directory; an experiment is a .gin file")
+        raise ValueError(f"{name} is a directory; {article} {what} is a .gin file")
     if is_something and path.exists():
-        raise ValueError(f"{experiment} is no experiment; its name would end in .gin")
+        raise ValueError(f"{name} is no {what}; its name would end in .gin")
     there = {one.stem for folder in (known, path.parent) for one in folder.glob("*.gin")}
-    raise ValueError(f"no experiment {str(experiment)!r}{nearest(path.stem, there)}")
+    raise ValueError(f"no {what} {str(name)!r}{nearest(path.stem, there)}")
 
 
 def headline(path: Path) -> str:

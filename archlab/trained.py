@@ -1,6 +1,8 @@
 """A trained run, read back from its directory."""
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 import jax
@@ -26,6 +28,8 @@ class Trained:
       weights: after the step that was read.
       vocabulary: of its text.
       step: steps taken in all stages.
+      objectives: name and parameters of those that it was trained on, the last stage's first.
+      digest: of the weights.
     """
 
     run: Run
@@ -34,6 +38,8 @@ class Trained:
     weights: dict
     vocabulary: Vocabulary
     step: int
+    objectives: tuple[tuple[str, dict], ...] = ()
+    digest: str = ""
 
 
 def load(folder: Path, total_step: int | None = None) -> Trained:
@@ -72,10 +78,23 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
         if not there:
             raise ValueError(f"{folder} holds no checkpoint yet; train it for longer")
         step = there[-1] if total_step is None else total_step
-        number = checkpoints.position(step).stage
+        position = checkpoints.position(step)
+        number = position.stage
         program = Program(run, number, Mesh().build(jax.devices()[:1]))
         weights = checkpoints.weights(step, program.shapes.weights)
         stage = program.stage
-        return Trained(run, stage, run.model(stage), weights, vocabulary, step)
+        passed = [one.mixture for one in run.stages[number::-1]]
+        told = manifest.get("objectives", {})
+        objectives = tuple((one[0], one[1]) for name in passed for one in told.get(name, []))
+        model = run.model(stage)
+        digest = _digest(model, step, position.bit_sums)
+        return Trained(run, stage, model, weights, vocabulary, step, objectives, digest)
     finally:
         checkpoints.close()
+
+
+def _digest(model: Transformer, total_step: int, bit_sums: dict) -> str:
+    """Names weights by their sums, with the step that they are of and the model."""
+    own = {name: value for name, value in bit_sums.items() if name.startswith("weights")}
+    said = [total_step, own, repr((model.size, model.architecture, model.dtype))]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

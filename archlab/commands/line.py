@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from archlab.commands import experiments, models, pods, runs, tasks, vocabularies
+from archlab.commands import evaluations, experiments, models, pods, runs, tasks, vocabularies
 from archlab.commands.app import DEBUG, WRONG, app
 from archlab.spelling import nearest
 from archlab.stop import Stop
@@ -14,6 +14,7 @@ VERBS = (
     experiments,
     pods,
     runs,
+    evaluations,
     models,
     tasks,
     vocabularies,

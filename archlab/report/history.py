@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 
 from archlab import form, record
+from archlab.evaluation import lines as evaluations
+from archlab.evaluation.lines import Line
 from archlab.form import NONE, NUMBER
 from archlab.report.lines import FORMS
 
@@ -40,6 +42,8 @@ class History:
       config: the settings, {} if they were not kept.
       gin: the experiment as text, "" if it was not kept.
       manifest: versions, devices, git and data, {} if they were not kept.
+      measured: what it was asked, by measure, metric and the way it was asked; the latest of each,
+        with the step that it was asked at.
     """
 
     name: str
@@ -50,6 +54,7 @@ class History:
     config: dict
     gin: str
     manifest: dict
+    measured: dict[tuple[str, str, str], tuple[Line, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def stages(self) -> list[dict]:
@@ -198,6 +203,10 @@ def read(folder: Path, name: str) -> History:
         config=_kept(folder / "config.json", CONFIG),
         gin=gin.read_text(encoding="utf-8", errors="replace") if gin.is_file() else "",
         manifest=_kept(folder / "manifest.json", MANIFEST),
+        measured={
+            (line.measure, line.metric, line.asked): (line, about.get("step", 0))
+            for line, about in evaluations.read(folder)
+        },
     )
 
 

@@ -90,6 +90,7 @@ def html(histories: list[History]) -> str:
         tasks=list(dict.fromkeys(name for run in histories for name in _epochs(run))),
         differing=differing(histories),
         made=made(histories),
+        measures=list(dict.fromkeys(key[:2] for run in histories for key in run.measured)),
         missing=NONE,
         half=figures.HALF,
     )

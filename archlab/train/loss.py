@@ -122,6 +122,36 @@ def mean(
     )
 
 
+def each(
+    x_BLD: jax.Array,
+    table_VD: jax.Array,
+    target_BL: jax.Array,
+    weight_BL: jax.Array,
+    bias_V: jax.Array | None = None,
+    cap: float = 0.0,
+) -> tuple[jax.Array, jax.Array]:
+    """Scores positions one by one, where they are on one device.
+
+    Args:
+      x_BLD: see `mean`.
+      table_VD: see `mean`.
+      target_BL: see `mean`.
+      weight_BL: float32; a position where it is 0 is not scored.
+      bias_V: see `mean`.
+      cap: see `mean`.
+
+    Returns:
+      float32 nats_BL, cross-entropy of each position, 0 where it is not scored; and bool, where no
+      token was likelier than the target.
+    """
+    rows = (one.reshape(1, -1, *one.shape[2:]) for one in (x_BLD, target_BL, weight_BL))
+    given = ((table_VD, bias_V), *rows, 1.0, 0.0, cap, lambda name, array: array)
+    _, (_, *marks), _ = _walk(*given, is_learning=False)
+    is_scored_BL = weight_BL != 0
+    nats_BL, is_correct_BL = (mark.reshape(weight_BL.shape) for mark in marks)
+    return jnp.where(is_scored_BL, nats_BL, 0.0), is_scored_BL & (is_correct_BL > 0)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6, 7))
 def _scored(head, x_BLD, target_BL, weight_BL, total, z_loss, cap, place):
     """The loss, and what each position says of it, where a row is all that a device holds."""

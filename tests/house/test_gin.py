@@ -17,9 +17,11 @@ from archlab.model.transformer import parameters
 HOME = experiments.home()
 GOLDEN = Path(__file__).parent.parent / "golden"
 SENTENCES = sorted((HOME / "experiments").glob("*.gin"))
-WORDS = sorted((HOME / "gin").rglob("*.gin"))
+SUITES = sorted((HOME / "gin" / "suite").glob("*.gin"))  # which are whole by themselves
+WORDS = [path for path in sorted((HOME / "gin").rglob("*.gin")) if path not in SUITES]
 NAMES = [path.stem for path in SENTENCES]
 FOLDERS = {folder.name: sorted(folder.glob("*.gin")) for folder in (HOME / "gin").iterdir()}
+del FOLDERS["suite"]
 KEY = re.compile(r"^(\S+\.\w+) *= *(.*)$", re.MULTILINE)
 INCLUDE = re.compile(r"^include '(.*)'$", re.MULTILINE)
 
@@ -80,6 +82,15 @@ def test_a_word_is_short_and_has_no_path_seed_or_result(path):
     for key, value in KEY.findall(text):
         assert key.split(".")[1] not in ("mixture", "tokens", "steps", "seed", "folder", "expect")
         assert value.startswith("@") or "/" not in value
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_a_suite_is_short_and_whole(path):
+    text = path.read_text()
+    assert text.startswith("# ") and len(text.splitlines()) <= 30 and "include" not in text
+    suite = config.suite(path.stem)
+    assert suite.measures and not suite.data
+    assert not any("seed" in key or "source" in key or "folder" in key for key in keys(path))
 
 
 def test_every_word_is_used():

@@ -18,34 +18,37 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  axes batch census chips directory form progress refusal spelling stop commands/app
-   kernels/flash kernels/interval kernels/tile model/position report/ink train/loss data/chance
-   data/examples data/huggingface data/memory data/pieces data/places data/recognition
-   data/reports data/row evaluation/choice
+   evaluation/choice evaluation/estimate evaluation/labelled kernels/flash kernels/interval
+   kernels/tile model/position report/ink train/loss data/chance data/examples data/huggingface
+   data/memory data/pieces data/places data/recognition data/reports data/row
 1  architecture bindings experiments mesh modules processes record size stages topology
-   bridge/configuration bridge/shards kernels/chunked kernels/dense kernels/grid model/visibility
-   report/lines data/bins data/options data/order data/packing data/prefetch data/shards
-   data/sources data/tokenizers data/objectives/runs evaluation/manner evaluation/prompts
-2  ledger shares statements things bridge/table commands/vocabularies kernels/pallas
-   report/history train/bits train/optimizer data/code data/corpora data/plan data/store
-   data/vocabulary
+   bridge/configuration bridge/shards evaluation/lines evaluation/manner evaluation/prompts
+   kernels/chunked kernels/dense kernels/grid model/visibility report/lines data/bins
+   data/options data/order data/packing data/prefetch data/shards data/sources data/tokenizers
+   data/objectives/runs
+2  ledger shares statements things bridge/table commands/vocabularies evaluation/passages
+   evaluation/tables kernels/pallas report/history train/bits train/optimizer data/code
+   data/corpora data/plan data/store data/vocabulary
 3  compiled bridge/family bridge/model bridge/words model/attention report/figures show/row
    show/statistics data/features data/writer data/objectives/masks data/objectives/objective
 4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
    data/readers data/objectives/denoising data/objectives/infilling data/objectives/language
    data/objectives/masking
-5  bridge/families model/mlp model/norm data/objectives/table
+5  bridge/families evaluation/formats model/mlp model/norm data/objectives/table
 6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/roads data/streamed
 8  model/transformer data/jobs data/pipeline
-9  inspection settings bridge/own evaluation/reading show/sample train/state data/beam data/feed
-10 config bridge/folders show/page show/picture train/step data/build
-   evaluation/beam evaluation/writing
-11 program commands/tasks evaluation/unmasking train/meter
-12 account plan evaluation/generate evaluation/validation train/loop train/position
-13 compilation evaluation/files train/checkpoint
-14 run trained
-15 bridge/runs commands/experiments commands/runs
-16 commands/models commands/pods
+9  inspection settings bridge/own evaluation/reading evaluation/scorer show/sample train/state
+   data/beam data/feed
+10 bridge/folders evaluation/beam evaluation/subject evaluation/writing show/page show/picture
+   train/step data/build
+11 program evaluation/measures evaluation/unmasking train/meter
+12 account plan evaluation/generate evaluation/suite evaluation/validation train/loop
+   train/position
+13 compilation config evaluation/files train/checkpoint
+14 run trained commands/tasks
+15 bridge/runs commands/experiments commands/runs evaluation/runs
+16 commands/evaluations commands/models commands/pods
 17 commands/line
 """
 
@@ -68,7 +71,7 @@ OWNERS = {
     "matplotlib": ("report/figures", "report/ink"),
     "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("cache", "commands/", "progress", "show/picture"),
+    "rich": ("cache", "commands/", "evaluation/tables", "progress", "show/picture"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.

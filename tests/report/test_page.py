@@ -10,6 +10,9 @@ import sys
 import pytest
 
 from archlab import record
+from archlab.evaluation import lines
+from archlab.evaluation.estimate import Estimate
+from archlab.evaluation.lines import Line
 from archlab.report import history
 from archlab.report.page import clock, engineering, notes, report
 from tests.runs_written import (
@@ -298,6 +301,28 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
             report(runs, tmp_path / out)
         assert words in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_was_asked_of_runs_stands_side_by_side(tmp_path):
+    runs = [write(tmp_path / name, whole()) for name in ("one", "two")]
+    asked = {"weights": "w", "measure": "m", "formats": [], "step": 7, "seed": 0}
+    for number, run in enumerate(runs):
+        for value in (3.5, 2.5 + number):  # the later one counts
+            found = Estimate(value, 2.25, 2.75, 1200)
+            line = Line("infill", "nats per byte", found, 5.545, "sentinel", ("left side alone",))
+            lines.add(run, [line], asked)
+    alone = Line("pairs", "accuracy", Estimate(1.0, math.nan, math.nan, 1), math.nan, "causal")
+    lines.add(runs[0], [alone], asked)
+    page = written(tmp_path / "out", *runs)
+    head, *rows = page.tables["Evaluation"]
+    told = ["5.5450", "1,200", "7", "sentinel, left side alone"]
+    assert rows == [
+        ["infill, nats per byte", "one", "2.5000", "2.2500 to 2.7500", *told],
+        ["infill, nats per byte", "two", "3.5000", "2.2500 to 2.7500", *told],
+        ["pairs, accuracy", "one", "1.0000", "–", "–", "1", "7", "causal"],
+    ]
+    page = written(tmp_path / "none", write(tmp_path / "three", whole()))
+    assert "Evaluation" not in page.tables
 
 
 def test_numbers_for_people():

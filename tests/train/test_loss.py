@@ -210,3 +210,18 @@ def test_devices_pass_on_the_table_its_gradient_and_sums_over_the_vocabulary(dat
     np.testing.assert_allclose(value, other, rtol=1e-5)
     for one, two in zip(slopes, others, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+@pytest.mark.parametrize("cap", [0.0, 2.0])
+def test_each_position_is_scored_by_itself(cap):
+    x_BLD, table_VD, target_BL, weight_BL = drawn(5, 3, 7, 11, 1.0, 0.6)
+    bias_V = np.linspace(-1, 1, 11).astype(np.float32)
+    nats_BL, is_correct_BL = loss.each(x_BLD, table_VD, target_BL, weight_BL, bias_V, cap)
+    for row, place in np.ndindex(target_BL.shape):
+        at = (slice(row, row + 1), slice(place, place + 1))
+        alone = np.ones_like(weight_BL[at])
+        given = (x_BLD[at], table_VD, target_BL[at], alone, 1.0, 0.0, bias_V, cap)
+        wanted, _, _, is_right = defined(*given)[0][:, 0]
+        is_scored = weight_BL[row, place] != 0
+        assert nats_BL[row, place] == pytest.approx(wanted * is_scored, rel=1e-5)
+        assert is_correct_BL[row, place] == (is_scored and is_right == 1)

@@ -1,0 +1,87 @@
+"""The lines that were measured of a run: evaluations.jsonl in its directory.
+
+They are read without JAX, so that a report can be.
+"""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+from archlab.evaluation.estimate import Estimate
+
+FILE = "evaluations.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One number of a measure.
+
+    Args:
+      measure: what it is called.
+      metric: what is counted.
+      found: the number with its interval.
+      chance: what knowing nothing gives; nan if that is not known.
+      asked: the format, for people.
+      notes: what a reader should know.
+    """
+
+    measure: str
+    metric: str
+    found: Estimate
+    chance: float
+    asked: str
+    notes: tuple[str, ...] = ()
+
+
+def read(folder: Path) -> list[tuple[Line, dict]]:
+    """Reads what was measured of a run.
+
+    Args:
+      folder: the run directory.
+
+    Returns:
+      Each line, and what it is about: digests of the "weights" and the "measure", the "formats"
+      that the run was trained on, the "step" and the "seed". Later ones last; a line that is half
+      written is none.
+    """
+    path, found = folder / FILE, []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            said = json.loads(text)
+            numbers = [math.nan if one is None else one for one in said["interval"]]
+            value = Estimate(said["value"], *numbers, said["items"])
+            chance = math.nan if said["chance"] is None else said["chance"]
+            about = (said["measure"], said["metric"], value, chance, said["asked"])
+            found.append((Line(*about, tuple(said["notes"])), said["about"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def add(folder: Path, lines: list[Line], about: dict) -> None:
+    """Adds to what was measured of a run.
+
+    Args:
+      folder: the run directory.
+      lines: to add.
+      about: what they are about; see `read`.
+    """
+
+    def number(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    with (folder / FILE).open("a", encoding="utf-8") as file:
+        for line in lines:
+            said = {
+                "measure": line.measure,
+                "metric": line.metric,
+                "value": line.found.value,
+                "interval": [number(line.found.low), number(line.found.high)],
+                "items": line.found.items,
+                "chance": number(line.chance),
+                "asked": line.asked,
+                "notes": list(line.notes),
+                "about": about,
+            }
+            file.write(json.dumps(said) + "\n")

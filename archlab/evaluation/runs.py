@@ -1,0 +1,81 @@
+"""Runs as subjects: what a run directory says of how its model is to be asked."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from archlab import trained
+from archlab.data.objectives.table import OBJECTIVES
+from archlab.data.row import PAIR, Row
+from archlab.evaluation import formats
+from archlab.evaluation.formats import Format
+from archlab.evaluation.subject import Subject
+from archlab.trained import Trained
+
+UNKNOWN = 512  # tokens of a side, of a model that does not say how much it was trained to read
+
+
+def read(
+    folder: Path,
+    name: str,
+    step: int | None = None,
+    form: str = "",
+    passed: Callable[[int], None] = lambda many: None,
+) -> Subject:
+    """Reads a run, to be asked.
+
+    Args:
+      folder: the run directory.
+      name: what it is called.
+      step: the checkpoint; the latest unless given.
+      form: name of the format that it is asked in; that which it was trained on unless given.
+      passed: told how many questions were scored since it was told last.
+
+    Returns:
+      The subject.
+
+    Raises:
+      ValueError: it is no run, has no checkpoint, or there is no such format.
+    """
+    return of(trained.load(folder, step), name, form, passed)
+
+
+def of(
+    read: Trained,
+    name: str,
+    form: str = "",
+    passed: Callable[[int], None] = lambda many: None,
+) -> Subject:
+    """Makes a subject of a run that was read back.
+
+    Args:
+      read: the run.
+      name: what it is called.
+      form: see `read`.
+      passed: see `read`.
+
+    Returns:
+      The subject.
+    """
+    known = [
+        dataclasses.replace(OBJECTIVES[objective], **parameters)
+        for objective, parameters in read.objectives
+        if objective in OBJECTIVES
+    ]
+    asked = [Format(form)] if form else [formats.of(one) for one in known]
+    kind, stage = read.model.architecture.kind, read.stage
+    inputs, targets = stage.inputs, stage.targets
+    if not known and (kind == PAIR or targets == 1):  # of an import nothing is known but its length
+        inputs, targets = (UNKNOWN if kind == PAIR else 0), UNKNOWN
+    return Subject(
+        name=name,
+        model=read.model,
+        weights=read.weights,
+        words=read.vocabulary,
+        row=Row(inputs, targets, kind),
+        formats=tuple(dict.fromkeys(asked)),
+        seed=read.run.seed,
+        step=read.step,
+        digest=read.digest,
+        passed=passed,
+    )
