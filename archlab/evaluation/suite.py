@@ -51,8 +51,9 @@ class Suite:
           ValueError: a file is not there.
         """
         for one in self.measures:
-            path = Path(self.data) / getattr(one, "file", "")
-            if not path.exists():
+            file = getattr(one, "file", "")
+            path = Path(self.data) / file
+            if file and not path.is_file():
                 raise ValueError(f"{path} is not there; --data names the folder that it is in")
 
     def taken(
