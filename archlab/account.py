@@ -7,9 +7,7 @@ from pathlib import Path
 
 from archlab.data.pipeline import Rows
 from archlab.data.recipes import Recipe
-from archlab.model.transformer import parameters
 from archlab.program import Program
-from archlab.settings import Run
 from archlab.train.meter import Meter
 
 
@@ -39,7 +37,7 @@ def text(recipes: dict[str, Recipe]) -> dict:
 
 
 def facts(
-    run: Run,
+    programs: list[Program],
     experiment: str,
     recipes: dict[str, Recipe],
     rows: list[dict[str, Rows]],
@@ -48,7 +46,7 @@ def facts(
     """Says what a run is, for the "start" line of its record.
 
     Args:
-      run: the settings.
+      programs: of its stages.
       experiment: what the run is called.
       recipes: by mixture.
       rows: of each stage, by split.
@@ -57,27 +55,27 @@ def facts(
     Returns:
       JSON-able.
     """
-    stages = []
-    for stage, own in zip(run.stages, rows, strict=True):
-        scored = own["train"].scored
-        architecture = run.architecture_in(stage)
+    run, stages = programs[0].run, []
+    for program, own in zip(programs, rows, strict=True):
+        stage, scored, outcome = program.stage, own["train"].scored, program.outcome
         stages.append(
             {
                 "name": stage.name,
                 "steps": stage.total_steps,
                 "tokens": stage.total_tokens,
                 "tokens_per_step": stage.rows * stage.row_tokens,
-                "architecture": architecture.name,
+                "architecture": program.architecture.name,
+                "parameters": program.parameters,
+                "surgery": outcome and outcome.as_dict(),
                 "objectives": recipes[stage.mixture].objectives,
                 "roads": recipes[stage.mixture].roads,
                 "flops_per_step": dataclasses.asdict(run.flops(stage, scored * stage.rows)),
                 "visited_parameters": run.visited(stage, scored),
             }
         )
-    stored = sum(parameters(run.size, run.architecture).values())
     return {
         "experiment": experiment,
-        "parameters": stored,
+        "parameters": programs[-1].parameters,
         "stages": stages,
         "resumed_from": done or None,
     }

@@ -34,6 +34,7 @@ _WORDS = {
     "norm_place": PLACES,
     "head": HEADS,
 }
+_PAIR = ("shared",)  # what only two stacks can have
 _COUNTS = ("window", "global_every", "global_first")
 _BOUNDS = ("attention_cap", "logit_cap", "local_rotary_base")
 
@@ -184,6 +185,20 @@ class Architecture:
     def _refuse(self, field: str, said: str) -> None:
         setting = f"Architecture.{field}"
         raise Refusal(f"{setting}={getattr(self, field)!r}; {said}", setting)
+
+    def named(self, name: str) -> "Architecture":
+        """The same ingredients in other stacks, or under another visibility.
+
+        Args:
+          name: a key of `VISIBILITY`.
+
+        Returns:
+          The architecture of that name; of one stack, without what only two can have.
+        """
+        alone = {one.name: one.default for one in dataclasses.fields(self) if one.name in _PAIR}
+        made = dataclasses.replace(self, name=name, **alone)
+        is_pair = made.kind == "encoder_decoder"
+        return dataclasses.replace(self, name=name) if is_pair else made
 
     @property
     def stacks(self) -> tuple[str, ...]:

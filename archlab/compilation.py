@@ -73,7 +73,8 @@ class Compilation:
     @functools.cached_property
     def plan(self) -> Plan:
         """What is known of the stage, and of no other, before it is compiled."""
-        alone = dataclasses.replace(self.run, stages=(self.program.stage,))
+        stage = dataclasses.replace(self.program.stage, surgery=None)
+        alone = dataclasses.replace(self.run, stages=(stage,))
         return Plan(alone, topology.kind(self.topology), self.chips)
 
     @functools.cached_property
@@ -151,7 +152,7 @@ class Compilation:
         """Chunks of the head, if every position carries loss."""
         batch = self.program.microbatch
         positions = math.prod(batch.target_BL.shape) // shares.ways(self.program.mesh, batch)
-        return -(-positions // loss.chunk(positions, self.run.size.vocab))
+        return -(-positions // loss.chunk(positions, self.program.size.vocab))
 
     @property
     def step(self) -> tuple[float, float]:

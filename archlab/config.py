@@ -22,12 +22,16 @@ from archlab.refusal import Refusal
 from archlab.settings import Run
 from archlab.size import Size
 from archlab.stages import Schedule, Stage
+from archlab.surgery.choices import Surgery
 from archlab.things import Thing
 from archlab.train.optimizer import Optimizer
 
 KINDS = {
     kind.__name__: kind
-    for kind in (Run, Stage, Schedule, Size, Architecture, Optimizer, Mesh, Data, Suite, *MEASURES)
+    for kind in (
+        *(Run, Stage, Schedule, Surgery, Size, Architecture, Optimizer, Mesh, Data, Suite),
+        *MEASURES,
+    )
 }
 # The first line of a run's own config.gin. It names a folder, so it may lead nowhere else.
 _NAMED = re.compile(r"# experiment: (?!\.\.?\n)([A-Za-z0-9._-]+)\n")

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 
 from archlab import mesh as meshes
 from archlab import shares
-from archlab.batch import Batch
 from archlab.chips import CHIPS, Chip
 from archlab.ledger import visited
 from archlab.model.transformer import Transformer, parameters
@@ -130,8 +129,9 @@ class Plan:
 
     @functools.cached_property
     def parameters(self) -> dict[str, int]:
-        """Weights of each part of the model."""
-        return parameters(self.run.size, self.run.architecture)
+        """Weights of each part of the largest stage's model."""
+        largest = max(self._programs, key=lambda program: program.parameters)
+        return parameters(largest.size, largest.architecture)
 
     @functools.cached_property
     def costs(self) -> list[Cost]:
@@ -143,8 +143,8 @@ class Plan:
             seconds = flops.total / (self.kind.flops * self.mfu)
             placed = meshes.rows(self.mesh, batch).target_BL
             rows = placed.shard_shape(batch.target_BL.shape)[0]
-            architecture = self.run.architecture_in(stage)
-            seen = visited(self.run.size, architecture, stage.inputs, stage.targets)
+            model = (program.size, program.architecture)
+            seen = visited(*model, stage.inputs, stage.targets)
             hours, days = seconds / HOUR, seconds / self.many / DAY
             sizes = (stage.total_steps, stage.total_tokens, flops.total)
             found.append(Cost(stage.name, *sizes, hours, days, rows, seen))
@@ -152,19 +152,27 @@ class Plan:
 
     @functools.cached_property
     def checkpoint(self) -> int:
-        """Bytes of one checkpoint's arrays: the weights, the moments, the step."""
-        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._state))
+        """Bytes of the largest checkpoint's arrays: the weights, the moments, the step."""
+        return max(
+            sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+            for state in self._states
+        )
 
     @functools.cached_property
     def held(self) -> dict[str, int]:
-        """Bytes on one chip that are there whatever the compiler does.
+        """Bytes on one chip that are there whatever the compiler does, in the stage with most.
 
         Gradients are as large as the weights; what else a step needs comes on top. Of what is kept,
         `Run.remat = "offload"` leaves the stream between layers on the chip.
         """
-        weights, moments = self._bytes(self._state.weights), self._bytes(self._state.moments)
-        batch = max(self._bytes(self._placed(program)) for program in self._programs)
-        kept = max(sum(one.bytes for one in self.kept(n)) for n in range(len(self.run.stages)))
+        return max(map(self._held, self._programs), key=lambda held: sum(held.values()))
+
+    def _held(self, program: Program) -> dict[str, int]:
+        """Bytes on one chip in one stage."""
+        state = self._states[program.number]
+        weights, moments = self._bytes(state.weights), self._bytes(state.moments)
+        batch = self._bytes(self._placed(program))
+        kept = sum(one.bytes for one in self.kept(program.number))
         return {
             **{"weights": weights, "moments": moments, "gradients": weights, "batch": batch},
             "kept for the gradient": kept,
@@ -189,24 +197,23 @@ class Plan:
         def back(weights: dict, batch: meshes.Tree) -> meshes.Tree:
             return jax.vjp(lambda weights: _read(model, weights, batch), weights)[1]
 
-        given = self._state.weights, program.microbatch
+        given = self._states[number].weights, program.microbatch
         found = jax.tree.leaves(jax.eval_shape(back, *given))
         named = collections.Counter((leaf.shape, leaf.dtype) for leaf in found)
         named.subtract((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(given))
         weights = {
-            leaf.shape: leaf.sharding.shard_shape(leaf.shape)
-            for leaf in jax.tree.leaves(self._state.weights)
+            leaf.shape: leaf.sharding.shard_shape(leaf.shape) for leaf in jax.tree.leaves(given[0])
         }
         each = [
-            Kept(weights.get(shape) or self._own(shape, program.microbatch), dtype, count)
+            Kept(weights.get(shape) or self._own(shape, program), dtype, count)
             for (shape, dtype), count in named.items()
             if count > 0
         ]
         return sorted(each, key=lambda one: -one.bytes)
 
-    def _own(self, shape: tuple[int, ...], batch: Batch) -> tuple[int, ...]:
-        """What one chip has of an array with the rows of a batch in it."""
-        ways, size, own = self.mesh.shape, self.run.size, list(shape)
+    def _own(self, shape: tuple[int, ...], program: Program) -> tuple[int, ...]:
+        """What one chip has of an array with the rows of a microbatch in it."""
+        ways, size, own, batch = self.mesh.shape, program.size, list(shape), program.microbatch
         rows = batch.target_BL.shape[0]
         if rows in shape[:2]:
             at = shape.index(rows)
@@ -225,11 +232,13 @@ class Plan:
         return [Program(self.run, number, self.mesh) for number in range(len(self.run.stages))]
 
     @functools.cached_property
-    def _state(self) -> states.State:
-        # The state is the same whatever computes attention, and no kernel has to run here.
-        model = dataclasses.replace(self.run, attention="dense").model(self.run.stages[0])
-        batch = self._programs[0].microbatch
-        return states.shapes(model, self.run.optimizer, self.mesh, batch)
+    def _states(self) -> list[states.State]:
+        # A state is the same whatever computes attention, and no kernel has to run here.
+        run, made = dataclasses.replace(self.run, attention="dense"), []
+        for program in self._programs:
+            given = (run.model(program.stage), run.optimizer, self.mesh, program.microbatch)
+            made.append(states.shapes(*given))
+        return made
 
     def _placed(self, program: Program) -> meshes.Tree:
         """The shapes of a batch, with shardings."""

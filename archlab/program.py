@@ -5,16 +5,24 @@ import functools
 from collections.abc import Callable
 
 import jax
+import numpy as np
 
 from archlab import batch as batches
 from archlab import compiled, mesh, shares, stages
+from archlab.architecture import Architecture
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
 from archlab.model.stack import HOST
-from archlab.model.transformer import Transformer
+from archlab.model.transformer import Transformer, parameters
 from archlab.refusal import Refusal, blame
 from archlab.settings import Run
+from archlab.size import Size
+from archlab.surgery import compatibility
+from archlab.surgery.choices import Surgery
+from archlab.surgery.origins import Origin, origins
+from archlab.surgery.outcome import Outcome, outcome
+from archlab.surgery.transplant import transplant
 from archlab.train import state as states
 from archlab.train import step
 from archlab.train.optimizer import rate
@@ -29,16 +37,51 @@ class Program:
       run: the settings.
       number: of the stage, from 0.
       mesh: of the devices.
+      start: the model whose weights the run starts from; None where it draws its own.
     """
 
     run: Run
     number: int
     mesh: jax.sharding.Mesh
+    start: Transformer | None = None
 
     @property
     def stage(self) -> stages.Stage:
         """The stage itself."""
         return self.run.stages[self.number]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The stage's."""
+        return self.run.architecture_in(self.stage)
+
+    @property
+    def size(self) -> Size:
+        """The stage's."""
+        return self.run.size_in(self.stage)
+
+    @functools.cached_property
+    def parameters(self) -> int:
+        """How many weights its model has."""
+        return sum(parameters(self.size, self.architecture).values())
+
+    @property
+    def before(self) -> Transformer | None:
+        """The model whose weights there are when the stage begins; None if there are none."""
+        return self.run.model(self.run.stages[self.number - 1]) if self.number else self.start
+
+    @functools.cached_property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where its weights come from, if not from a draw and not all from where they are."""
+        surgery = self.stage.surgery or (Surgery() if self.start and not self.number else None)
+        if surgery is None or self.before is None:
+            return ()
+        return origins(self.before, self.run.model(self.stage), surgery)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What becomes of the weights that there are when the stage begins; None if all stay."""
+        return outcome(self.before, self.model, self.origins) if self.origins else None
 
     @property
     def steps_before(self) -> int:
@@ -53,7 +96,7 @@ class Program:
     @functools.cached_property
     def batch(self) -> Batch:
         """Shapes of a batch."""
-        kind = self.run.architecture.kind
+        kind = self.architecture.kind
         return batches.abstract(kind, self.stage.rows, self.stage.inputs, self.stage.targets)
 
     @property
@@ -86,6 +129,8 @@ class Program:
                 self.run.z_loss,
                 (self.run.seed, self.number),
                 self.run.balance,
+                self.stage.surgery.frozen if self.origins and self.stage.surgery else 0,
+                {origin.path: origin.moves for origin in self.origins},
             )
 
     @functools.cached_property
@@ -100,8 +145,26 @@ class Program:
 
         Raises:
           ValueError: rows or weights do not divide over the mesh, the schedule is longer than the
-            stage, or there is no other memory to offload to.
+            stage, what the run starts from cannot become what it trains, nothing is new where
+            nothing else moves, or there is no other memory to offload to.
         """
+        surgery = self.stage.surgery
+        if self.start and not self.number:
+            with blame(stage=0, ahead=f"{self.run.start}: "):
+                compatibility.check(self.start, self.model, surgery)
+        is_known = self.before is not None
+        if (
+            is_known
+            and surgery
+            and surgery.frozen
+            and not any(one.moves.any() for one in self.origins)
+        ):
+            raise Refusal(
+                f"stage {self.stage.name}: Surgery.frozen={surgery.frozen}, and no weight is new: "
+                "nothing would move; 0 would do",
+                "Surgery.frozen",
+                self.number,
+            )
         with blame(stage=self.number, ahead=f"stage {self.stage.name}: "):
             mesh.rows(self.mesh, self.microbatch)
             rate(self.stage.schedule, self.stage.total_steps)
@@ -118,10 +181,43 @@ class Program:
                     "Run.remat",
                 )
 
-    def first(self) -> State:
-        """Makes the state that a run begins with."""
-        given = (self.model, self.run.optimizer, self.mesh, self.microbatch)
-        return states.first(*given, self.run.seed)
+    def first(self, weights: dict | None = None) -> State:
+        """Makes the state that a run begins with.
+
+        Args:
+          weights: what it starts from, used up; None draws them by the seed.
+
+        Returns:
+          Step 0.
+        """
+        if weights is None:
+            given = (self.model, self.run.optimizer, self.mesh, self.microbatch)
+            return states.first(*given, self.run.seed)
+        step = jax.device_put(np.int32(0), self.shapes.step.sharding)
+        return self.after(State(weights, None, step))
+
+    def after(self, state: State) -> State:
+        """Makes the state that the stage begins with of what there is when it begins.
+
+        Args:
+          state: the last of the stage before, or, without moments, what the run starts from; used
+            up.
+
+        Returns:
+          Step 0.
+        """
+        keep = self.stage.moments == "keep"
+        if not self.origins:
+            return states.anew(state, self.run.optimizer, keep)
+        if not keep:
+            jax.tree.map(lambda leaf: leaf.delete(), state.moments)
+            state = dataclasses.replace(state, moments=None)
+        # Of what is made in the first stage, the seed draws what it would draw of it by itself.
+        key = jax.random.key(self.run.seed)
+        key = jax.random.fold_in(key, self.number) if self.number else key
+        given = (self.model, self.run.optimizer, key, self.microbatch)
+        draw = functools.partial(states.drawn, *given)
+        return transplant(state, self.shapes, self.origins, draw)
 
     def put(self, batch: Batch) -> Batch:
         """Moves a batch to the devices, each its own rows.
@@ -152,7 +248,7 @@ class Program:
                 recipe,
                 self.stage.inputs,
                 self.stage.targets,
-                self.run.architecture.kind,
+                self.architecture.kind,
                 seed=self.run.seed,
                 stage=self.number,
                 split=split,

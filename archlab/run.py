@@ -5,6 +5,7 @@ it are one command.
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -12,23 +13,22 @@ from pathlib import Path
 
 import jax
 
-from archlab import account, directory, processes
+from archlab import account, agreement, directory, processes
+from archlab import start as starts
 from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Preparation, Recipe, prepare
 from archlab.data.sources import SPLITS
-from archlab.data.vocabulary import same
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger
-from archlab.model.transformer import parameters
 from archlab.modules import marks
+from archlab.plain import resolved
 from archlab.program import Program
 from archlab.progress import Progress
 from archlab.record import Record, read
 from archlab.refusal import Refusal
-from archlab.settings import Run, resolved
+from archlab.settings import Run
 from archlab.train import loop
-from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Meter
 from archlab.train.position import Position
@@ -77,7 +77,7 @@ def train(
             return directory.compare(out, config)
 
         changed = processes.first(claim)
-        position = _position(run, out / "checkpoints", resume_from)
+        position = _position(out / "checkpoints", resume_from)
         done = position.total_step
         processes.same("checkpoints", done)
         shown = [(stage.name, stage.total_steps) for stage in run.stages]
@@ -87,13 +87,21 @@ def train(
             progress.say(f"already finished: {account.verdict(out, end)}")
             return end
         progress.wait("encoding the text and compiling")
+        start = starts.found(run.start, out, devices, bool(done))
+        if start:
+            programs[0] = dataclasses.replace(programs[0], start=start.model)
+            programs[0].check()
         program = programs[position.stage]
         is_due = position.step < program.stage.total_steps
         recipes = _encoded(run, modules, closing, progress, program if is_due else None)
-        _check_vocabulary(run, recipes)
+        agreement.check(programs, recipes)
+        if start and not done:
+            for line in agreement.differences(start, programs[0], recipes):
+                progress.say(f"note: {line}")
         rows = [_rows(each, recipes[each.stage.mixture], closing) for each in programs]
         made = directory.made_with([f"{one.platform} {one.device_kind}" for one in jax.devices()])
-        manifest = made | account.text(recipes)
+        origin = {"start": start.as_dict()} if start else {}
+        manifest = made | account.text(recipes) | origin
         moved = processes.first(lambda: directory.settle(out, config, gin_text, manifest))
         checkpoints = closing.enter_context(Checkpoints(out / "checkpoints", run.keep))
         if done:
@@ -104,21 +112,26 @@ def train(
                 f"{program.stage.total_steps} of stage {program.stage.name}"
             )
         else:
-            state = program.first()
+            state = program.first(start and start.weights)
+            if start:
+                progress.say(f"begins with the weights of {run.start} ({start.digest[:12]})")
+                _tell(program, progress)
         for line in changed:
             progress.say(f"changed {line}")
         for line in moved:
             progress.say(f"note: {line}, since it began; numbers may differ in their last bits")
         record = _record(run, out)
         closing.callback(record.close)
-        facts = account.facts(run, experiment, recipes, rows, done)
-        record.write("start", **facts, made_with=made)
+        facts = account.facts(programs, experiment, recipes, rows, done)
+        record.write("start", **facts, **origin, made_with=made)
         progress.begin()
         clock, stop = loop.Clock(), processes.Agreed(stop, devices)
         for program in programs[position.stage :]:
             if program.number > position.stage:
                 position = Position(program.steps_before, program.number, 0, position.meter)
-                state = states.anew(state, run.optimizer, program.stage.moments == "keep")
+                state = program.after(state)
+                _tell(program, progress)
+            position.meter.ledger.parameters = program.parameters
             own = rows[program.number]
             state = _take(program, state, position, clock, own, checkpoints, record, progress, stop)
         end = account.end(programs, rows, position.meter)
@@ -136,7 +149,7 @@ def _ended(out: Path, done: int, stages: list[tuple[str, int]]) -> dict | None:
     return ends[-1] if ends and ends[-1]["time"] >= starts[-1]["time"] else None
 
 
-def _position(run: Run, folder: Path, wanted: int | None) -> Position:
+def _position(folder: Path, wanted: int | None) -> Position:
     checkpoints = Checkpoints(folder)  # which only reads: nothing has been checked yet
     try:
         there = checkpoints.steps()
@@ -144,8 +157,7 @@ def _position(run: Run, folder: Path, wanted: int | None) -> Position:
             return checkpoints.position(there[-1] if wanted is None else wanted)
     finally:
         checkpoints.close()
-    stored = sum(parameters(run.size, run.architecture).values())
-    return Position(0, 0, 0, Meter(Ledger(parameters=stored)))
+    return Position(0, 0, 0, Meter(Ledger()))
 
 
 def _encoded(
@@ -264,18 +276,8 @@ def _take(
         return loop.train(state, position.step, *arguments)
 
 
-def _check_vocabulary(run: Run, recipes: dict[str, Recipe]) -> None:
-    first = next(iter(recipes))
-    for name, recipe in recipes.items():
-        if not same(recipe.content["vocabulary"], recipes[first].content["vocabulary"]):
-            raise Refusal(
-                f"{name} and {first} have different vocabularies, and a run has one table of them: "
-                f"{recipe.content['vocabulary']} and {recipes[first].content['vocabulary']}",
-                name,
-            )
-        if recipe.vocabulary.size > run.size.vocab:
-            raise Refusal(
-                f"Size.vocab={run.size.vocab} is too small for {name}, whose vocabulary has "
-                f"{recipe.vocabulary.size} ids; Size.vocab={recipe.vocabulary.size} would do",
-                "Size.vocab",
-            )
+def _tell(program: Program, progress: Progress) -> None:
+    """Says what became of the weights, where not all of them stayed."""
+    outcome = program.outcome
+    for line in outcome.lines() if outcome and program.stage.surgery else []:
+        progress.say(line)

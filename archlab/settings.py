@@ -2,10 +2,8 @@
 
 import dataclasses
 import math
-import typing
 
 import jax.numpy as jnp
-from ml_collections import FrozenConfigDict
 
 from archlab import ledger, stages
 from archlab.architecture import VISIBILITY, Architecture
@@ -18,10 +16,10 @@ from archlab.refusal import Refusal, blame
 from archlab.size import Size
 from archlab.spelling import not_one_of
 from archlab.stages import Stage
+from archlab.surgery import compatibility
 from archlab.train.optimizer import Optimizer
 
 PRECISIONS = {"bfloat16": jnp.bfloat16, "float32": jnp.float32}
-SWITCHABLE = ("causal_decoder", "prefix_decoder")
 SEEDS = 2**32
 
 
@@ -36,6 +34,8 @@ class Run:
       optimizer: which way weights move.
       mesh: how the devices are laid out.
       data: where the text is.
+      start: a run directory or a folder of weights whose weights the first stage begins with; None
+        draws them.
       seed: of the first weights and of the data's order; 0 or more, below 2**32.
       precision: of the computation, "bfloat16" or "float32"; weights are float32 in both.
       attention: how it is computed: "auto", "dense", "chunked" or "pallas" (`model/attention.py`).
@@ -62,6 +62,7 @@ class Run:
     optimizer: Optimizer = Optimizer()
     mesh: Mesh = Mesh()
     data: Data = Data()
+    start: str | None = None
     seed: int = 0
     precision: str = "bfloat16"
     attention: str = "auto"
@@ -78,16 +79,11 @@ class Run:
     expect: tuple[float, float] | None = None
 
     def __post_init__(self):
-        self._check_model()
+        self._check_model(self.size, self.architecture)
         if not self.stages:
             raise Refusal("Run.stages is empty; a run has at least one stage", "Run.stages")
         if not isinstance(self.stages, str):
             object.__setattr__(self, "stages", tuple(self.stages))
-            for number, stage in enumerate(self.stages):
-                with blame("Stage.architecture", number):
-                    self.architecture_in(stage)
-                with blame("Size.positions", number):
-                    self._check_positions(stage)
         if self.precision not in PRECISIONS:
             raise Refusal(
                 f"Run.precision={not_one_of(self.precision, PRECISIONS)}", "Run.precision"
@@ -115,32 +111,53 @@ class Run:
                 raise Refusal(
                     f"Run.expect={self.expect}; a band is its lower and upper end", "Run.expect"
                 )
+        for number, stage in enumerate(() if isinstance(self.stages, str) else self.stages):
+            self._check_stage(number, stage)
 
-    def _check_model(self) -> None:
+    def _check_model(self, size: Size, architecture: Architecture) -> None:
         """Refuses a size that does not go with the architecture or the optimizer."""
-        if self.size.encoder_layers and len(self.architecture.stacks) == 1:
+        if size.encoder_layers and len(architecture.stacks) == 1:
             raise Refusal(
-                f"Size.encoder_layers={self.size.encoder_layers}, and a {self.architecture.name} "
+                f"Size.encoder_layers={size.encoder_layers}, and a {architecture.name} "
                 "has one stack; Size.layers is its depth",
                 "Size.encoder_layers",
             )
-        if self.size.experts and self.architecture.bias:
+        if size.experts and architecture.bias:
             raise Refusal(
-                f"Architecture.bias=True, and Size.experts={self.size.experts} hidden layers have "
+                f"Architecture.bias=True, and Size.experts={size.experts} hidden layers have "
                 "no biases; False goes with them",
                 "Architecture.bias",
             )
-        if self.size.base_embed and not self.architecture.scaled:
+        if size.base_embed and not architecture.scaled:
             raise Refusal(
-                f"Size.base_embed={self.size.base_embed} counts on tables that are read times the "
+                f"Size.base_embed={size.base_embed} counts on tables that are read times the "
                 "root of the width; Architecture.scaled=True reads them so",
                 "Architecture.scaled",
             )
-        if self.size.base_embed and self.optimizer.name != "adamw":
+        if size.base_embed and self.optimizer.name != "adamw":
             raise Refusal(
-                f"Size.base_embed={self.size.base_embed} scales the steps of adamw; those of "
+                f"Size.base_embed={size.base_embed} scales the steps of adamw; those of "
                 f"{self.optimizer.name} follow the weights' own size",
                 "Size.base_embed",
+            )
+
+    def _check_stage(self, number: int, stage: Stage) -> None:
+        """Refuses a stage whose model cannot be, or not after that of the stage before."""
+        with blame("Stage.architecture", number):
+            architecture = self.architecture_in(stage)
+            self._check_model(self.size_in(stage), architecture)
+        with blame("Size.positions", number):
+            self._check_positions(stage)
+        if number:
+            with blame("Stage.surgery", number, f"stage {stage.name}: "):
+                before = self.model(self.stages[number - 1])
+                compatibility.check(before, self.model(stage), stage.surgery)
+        elif stage.surgery and not self.start:
+            raise Refusal(
+                f"stage {stage.name}: Stage.surgery has nothing to work on in the first stage of "
+                "a run that starts from nothing; Run.start names what it starts from",
+                "Stage.surgery",
+                number,
             )
 
     def in_order(self) -> "Run":
@@ -158,13 +175,13 @@ class Run:
 
     def _check_positions(self, stage: Stage) -> None:
         """Refuses rows that are longer than the table of positions."""
-        lengths = (stage.inputs, stage.targets)
-        is_pair = self.architecture.kind == "encoder_decoder"
-        longest = max(lengths) if is_pair else sum(lengths)
-        if self.architecture.position == "learned" and longest > self.size.positions:
+        lengths, size = (stage.inputs, stage.targets), self.size_in(stage)
+        architecture = self.architecture_in(stage)
+        longest = max(lengths) if architecture.kind == "encoder_decoder" else sum(lengths)
+        if architecture.position == "learned" and longest > size.positions:
             raise ValueError(
                 f"stage {stage.name}: a row has {longest} positions, and the table that they are "
-                f"learned in Size.positions={self.size.positions}; {longest} would do"
+                f"learned in Size.positions={size.positions}; {longest} would do"
             )
 
     def architecture_in(self, stage: Stage) -> Architecture:
@@ -174,10 +191,10 @@ class Run:
           stage: of this run.
 
         Returns:
-          The run's own, or the one that the stage switches to.
+          The run's own, or the one that the stage names, of the same ingredients.
 
         Raises:
-          ValueError: the two do not share their weights.
+          ValueError: there is none of that name.
         """
         own = self.architecture
         if stage.architecture in (None, own.name):
@@ -185,17 +202,18 @@ class Run:
         if stage.architecture not in VISIBILITY:
             said = not_one_of(stage.architecture, VISIBILITY)
             raise ValueError(f"stage {stage.name}: architecture={said}")
-        if own.name not in SWITCHABLE or stage.architecture not in SWITCHABLE:
-            raise ValueError(
-                f"stage {stage.name}: architecture={stage.architecture!r} has other weights than "
-                f"{own.name}; a stage may switch between {' and '.join(SWITCHABLE)}"
-            )
-        if own.position == "relative":
-            raise ValueError(
-                f"stage {stage.name}: {own.name} and {stage.architecture} sort distances into "
-                "different buckets with Architecture.position='relative'; use 'rope' or 'none'"
-            )
-        return dataclasses.replace(own, name=stage.architecture)
+        return own.named(stage.architecture)
+
+    def size_in(self, stage: Stage) -> Size:
+        """The size of one stage.
+
+        Args:
+          stage: of this run.
+
+        Returns:
+          The stage's own, or the run's; a stack that is left alone is as deep as it was.
+        """
+        return stage.size or self.size.within(self.architecture_in(stage).stacks)
 
     def model(self, stage: Stage) -> Transformer:
         """The model of one stage.
@@ -207,7 +225,7 @@ class Run:
           The model, on no mesh.
         """
         return Transformer(
-            size=self.size,
+            size=self.size_in(stage),
             architecture=self.architecture_in(stage),
             dtype=PRECISIONS[self.precision],
             attend=Attend(self.attention),
@@ -227,7 +245,7 @@ class Run:
         Returns:
           By part, for all rows.
         """
-        row = (self.size, self.architecture_in(stage), stage.inputs, stage.targets)
+        row = (self.size_in(stage), self.architecture_in(stage), stage.inputs, stage.targets)
         if scored is None:
             return ledger.training(*row).times(stage.rows)
         body = ledger.training(*row, scored=0).times(stage.rows)
@@ -243,46 +261,5 @@ class Run:
         Returns:
           Weights per token.
         """
-        row = (self.size, self.architecture_in(stage), stage.inputs, stage.targets)
+        row = (self.size_in(stage), self.architecture_in(stage), stage.inputs, stage.targets)
         return ledger.visited(*row, scored)
-
-
-def resolved(run: Run) -> FrozenConfigDict:
-    """Writes a run as plain settings, which `config.json` keeps.
-
-    Example:
-      resolved(run).stages["0"].schedule.peak
-
-    Args:
-      run: to write.
-
-    Returns:
-      Every setting, given or default, typed and frozen; stages are numbered.
-    """
-    tree = dataclasses.asdict(run)
-    if not isinstance(run.stages, str):  # a ConfigDict holds no dicts in lists
-        tree["stages"] = {str(number): stage for number, stage in enumerate(tree["stages"])}
-    return FrozenConfigDict(tree)
-
-
-def from_settings(settings: dict) -> Run:
-    """Builds a run from plain settings.
-
-    Args:
-      settings: from `resolved`, perhaps by way of JSON.
-
-    Returns:
-      The run.
-    """
-    return _built(Run, settings)
-
-
-def _built(kind: type, value: object) -> object:
-    """Puts dataclasses where a type asks for them."""
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: _built(hints[name], inner) for name, inner in value.items()})
-    if isinstance(value, dict):  # of things of one kind, numbered
-        inner = typing.get_args(typing.get_args(kind)[0])[0]
-        return tuple(_built(inner, value[number]) for number in sorted(value, key=int))
-    return value

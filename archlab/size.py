@@ -111,6 +111,19 @@ class Size:
         """
         return self.encoder_layers or self.layers if stack == "encoder" else self.layers
 
+    def within(self, stacks: tuple[str, ...]) -> "Size":
+        """The same size for other stacks; one that is left alone is as deep as it was.
+
+        Args:
+          stacks: of `Architecture.stacks`.
+
+        Returns:
+          The size.
+        """
+        if len(stacks) == 2 or not self.encoder_layers:
+            return self
+        return dataclasses.replace(self, layers=self.depth(stacks[0]), encoder_layers=0)
+
     @property
     def ratio(self) -> float:
         """Width of the model that the learning rate suits, as a share of this one's."""

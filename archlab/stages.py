@@ -9,7 +9,9 @@ import math
 import re
 
 from archlab.refusal import Refusal, blame
+from archlab.size import Size
 from archlab.spelling import nearest, not_one_of
+from archlab.surgery.choices import Surgery
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 SCHEDULES = ("rsqrt", "cosine", "wsd", "flat")
@@ -103,13 +105,16 @@ class Stage:
       inputs: tokens of a row that are given.
       targets: tokens of a row that are learnt.
       accumulate: microbatches that a step is cut into; divides `rows`.
-      architecture: name of another architecture with the same weights (causal_decoder and
-        prefix_decoder); None keeps the run's.
+      architecture: name of another architecture; None keeps the run's.
+      size: another size; None keeps the run's.
+      surgery: how weights are made of the stage before's, or, in the first stage, of those that
+        the run starts from; needed where the two have other weights than each other.
       schedule: the learning rate over this stage.
       unit: what the mixture's rates count: "rows", "tokens" (that rows hold) or "loss_tokens".
       documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
         with documents that are not cut unless they are longer than a row.
-      moments: "keep" carries the optimizer's state over from the stage before, "reset" begins anew.
+      moments: "keep" carries the optimizer's state over from the stage before, where the weights
+        are carried over, "reset" begins anew.
       dropout: share of the values that is hidden while they are learnt from, 0 to 1: of the
         embedded text, of what each sublayer adds, of its hidden layer, of a stack's output;
         attention weights are left as they are.
@@ -130,6 +135,8 @@ class Stage:
     targets: int = 0
     accumulate: int = 1
     architecture: str | None = None
+    size: Size | None = None
+    surgery: Surgery | None = None
     schedule: Schedule = Schedule()
     unit: str = "rows"
     documents: str = "joined"
@@ -168,6 +175,12 @@ class Stage:
             object.__setattr__(self, "name", self.mixture)
         with blame("Stage.tokens" if self.steps is None else "Stage.steps"):
             self.total_steps  # noqa: B018 - a budget that cannot be read is refused here
+        if self.surgery and self.surgery.frozen > self.total_steps:
+            raise Refusal(
+                f"stage {self.mixture}: Surgery.frozen={self.surgery.frozen}, and the stage has "
+                f"{self.total_steps} steps; at most that many",
+                "Surgery.frozen",
+            )
 
     @property
     def row_tokens(self) -> int:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import jax
 
-from archlab import directory
+from archlab import batch, directory
 from archlab.data.vocabulary import Vocabulary
 from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
-from archlab.program import Program
-from archlab.settings import Run, from_settings
+from archlab.plain import from_settings
+from archlab.settings import Run
 from archlab.stages import Stage
+from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
+
+WEIGHTS = "weights/"  # what the paths of weights begin with, among those of a state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Trained:
       step: steps taken in all stages.
       objectives: name and parameters of those that it was trained on, the last stage's first.
       digest: of the weights.
+      sums: of the bits of each weight, by its path.
     """
 
     run: Run
@@ -40,16 +44,20 @@ class Trained:
     step: int
     objectives: tuple[tuple[str, dict], ...] = ()
     digest: str = ""
+    sums: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def load(folder: Path, total_step: int | None = None) -> Trained:
-    """Reads a trained run back, onto this machine's first device.
+def load(
+    folder: Path, total_step: int | None = None, mesh: jax.sharding.Mesh | None = None
+) -> Trained:
+    """Reads a trained run back.
 
     The run may still be training: nothing is written, and nothing cleared away.
 
     Args:
       folder: the run directory.
       total_step: the checkpoint; the latest unless given.
+      mesh: of the devices that it is read onto; this machine's first unless given.
 
     Returns:
       The run, its model and its weights.
@@ -80,15 +88,18 @@ def load(folder: Path, total_step: int | None = None) -> Trained:
         step = there[-1] if total_step is None else total_step
         position = checkpoints.position(step)
         number = position.stage
-        program = Program(run, number, Mesh().build(jax.devices()[:1]))
-        weights = checkpoints.weights(step, program.shapes.weights)
-        stage = program.stage
+        stage = run.stages[number]
+        model, mesh = run.model(stage), mesh or Mesh().build(jax.devices()[:1])
+        # Rows of one token, for those of the stage may not divide over this mesh.
+        blank = batch.abstract(model.architecture.kind, 1, 1, 1)
+        shapes = states.shapes(model, run.optimizer, mesh, blank)
+        weights = checkpoints.weights(step, shapes.weights)
         passed = [one.mixture for one in run.stages[number::-1]]
         told = manifest.get("objectives", {})
         objectives = tuple((one[0], one[1]) for name in passed for one in told.get(name, []))
-        model = run.model(stage)
         digest = _digest(model, step, position.bit_sums)
-        return Trained(run, stage, model, weights, vocabulary, step, objectives, digest)
+        sums = {name: one for name, one in position.bit_sums.items() if name.startswith(WEIGHTS)}
+        return Trained(run, stage, model, weights, vocabulary, step, objectives, digest, sums)
     finally:
         checkpoints.close()
 

@@ -16,6 +16,7 @@ from archlab.architecture import Architecture
 from archlab.bridge import shards, words
 from archlab.bridge.model import Model
 from archlab.bridge.shards import Shards
+from archlab.model import transformer
 from archlab.model.transformer import Transformer
 from archlab.refusal import blame
 from archlab.size import Size
@@ -41,7 +42,7 @@ def read(folder: Path) -> Model:
             size, architecture = Size(**said["size"]), Architecture(**said["architecture"])
         except TypeError as error:
             raise ValueError(f"{words.OWN} is of another version: {error}") from error
-        stored, shapes = Shards(folder), _shapes(size, architecture)
+        stored, shapes = Shards(folder), transformer.shapes(size, architecture)
         if stored.shapes != shapes:
             differ = sorted(set(stored.shapes.items()) ^ set(shapes.items()))
             raise ValueError(f"{differ[0][0]} is not as {words.OWN} says: {differ[0][1]}")
@@ -83,8 +84,3 @@ def _tree(size: Size, architecture: Architecture) -> dict:
     made = Transformer(size, architecture).init
     blank = batch.abstract(architecture.kind, 1, 1, 1)
     return jax.eval_shape(made, jax.random.key(0), blank)["params"]
-
-
-def _shapes(size: Size, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_flatten_with_path(_tree(size, architecture))[0]
-    return {mesh.path(keys): leaf.shape for keys, leaf in leaves}

@@ -16,7 +16,8 @@ from archlab.bridge import words
 from archlab.bridge.model import Model
 from archlab.ledger import Ledger
 from archlab.model.transformer import parameters
-from archlab.settings import Run, resolved
+from archlab.plain import resolved
+from archlab.settings import Run
 from archlab.stages import Stage
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Meter
@@ -28,13 +29,14 @@ STAGE = "imported"  # the stage, and the mixture that it does not read
 VOCABULARY = "vocabulary"  # the folder of its files, within the run's
 
 
-def make(model: Model, out: Path, name: str) -> None:
+def make(model: Model, out: Path, name: str, origin: dict | None = None) -> None:
     """Makes a run directory of a model.
 
     Args:
       model: any.
       out: the directory; it is not there, or is empty.
       name: what the run is called.
+      origin: what its manifest says of where it is from, JSON-able.
 
     Raises:
       ValueError: the directory holds a run, or something else.
@@ -55,8 +57,9 @@ def make(model: Model, out: Path, name: str) -> None:
             checkpoints.save(state, Position(0, 0, 0, Meter(Ledger(parameters=count))))
         config = {"experiment": name, "modules": [], "run": resolved(run).to_dict()}
         devices = [f"{one.platform} {one.device_kind}" for one in jax.devices()]
+        told = {"origin": origin} if origin else {}
         text = {"data": {}, "vocabulary": spec, "texts": {}}
-        directory.settle(out, config, _gin(run, name), directory.made_with(devices) | text)
+        directory.settle(out, config, _gin(run, name), directory.made_with(devices) | text | told)
     finally:
         os.close(lock)
 
@@ -87,7 +90,7 @@ def of(read: Trained) -> Model:
     length = read.stage.row_tokens
     is_known = length > 1 and read.model.architecture.kind != "encoder_decoder"
     return Model(
-        read.run.size,
+        read.model.size,
         read.model.architecture,
         read.weights,
         read.vocabulary,

@@ -105,7 +105,9 @@ def config(
     with read.placed():
         run = read.run.in_order()
     print(read.operative)
-    print(f"parameters  {sum(parameters(run.size, run.architecture).values()):,}")
+    models = [run.model(stage) for stage in run.stages]
+    many = [sum(parameters(one.size, one.architecture).values()) for one in models]
+    print(f"parameters  {' → '.join(f'{one:,}' for one in dict.fromkeys(many))}")
     print(f"{'stage':34}{'steps':>12}{'tokens':>22}{'FLOPs':>12}")
     total = [0, 0, 0]
     for stage in run.stages:

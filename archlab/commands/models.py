@@ -52,3 +52,55 @@ def export(
 
     reader = folders.write(runs.of(trained.load(run, step)), out, form)
     print(f"{out}: for {reader}")
+
+
+@app.command()
+def surgery(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    out: Annotated[Path, typer.Option(help="The run directory to make.")],
+    architecture: Annotated[
+        str | None, typer.Option(help="The one to make.", show_default="as it is")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Of each stack.", show_default="as they are")
+    ] = None,
+    encoder_layers: Annotated[
+        int | None, typer.Option(help="Of the encoder of two.", show_default="as they are")
+    ] = None,
+    vocab: Annotated[
+        int | None, typer.Option(help="Rows of the table.", show_default="as they are")
+    ] = None,
+    cross: Annotated[
+        str, typer.Option(help="Attention to the encoder begins as: self, fresh, silent.")
+    ] = "self",
+    depth: Annotated[str, typer.Option(help="More layers: stack, interleave, silent.")] = "stack",
+    rows: Annotated[str, typer.Option(help="More rows: mean, fresh.")] = "mean",
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    step: Annotated[
+        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
+    ] = None,
+) -> None:
+    """Makes a run of another architecture or size of a run's weights.
+
+    \b
+    archlab surgery runs/flan_t5_base --architecture encoder --out runs/flan_encoder
+    archlab surgery runs/small --layers 12 --depth silent --out runs/deep
+    """
+    from archlab import trained
+    from archlab.bridge import runs
+    from archlab.surgery import operation
+    from archlab.surgery.choices import Surgery
+
+    read = trained.load(run, step)
+    wanted = {"layers": layers, "encoder_layers": encoder_layers, "vocab": vocab}
+    model, outcome = operation.operate(
+        runs.of(read),
+        architecture or read.model.architecture.name,
+        {name: many for name, many in wanted.items() if many is not None},
+        Surgery(cross, depth, rows),
+        seed,
+    )
+    origin = {"run": str(run), "step": read.step, "surgery": outcome.as_dict()}
+    runs.make(model, out, out.resolve().name, origin)
+    print("\n".join(outcome.lines()))
+    print(f"{out}: {model.architecture.name} of {model.parameters:,} parameters")

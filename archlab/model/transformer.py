@@ -169,9 +169,22 @@ def parameters(size: Size, architecture: Architecture) -> dict[str, int]:
     Returns:
       The number of values of each weight, by its path.
     """
+    return {name: math.prod(shape) for name, shape in shapes(size, architecture).items()}
+
+
+@functools.cache
+def shapes(size: Size, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Says which weights a model has, without making them.
+
+    Args:
+      size: extents of every dimension.
+      architecture: which stacks and ingredients there are.
+
+    Returns:
+      The shape of each weight, by its path.
+    """
     model = Transformer(size, architecture)
-    shapes = jax.eval_shape(
-        model.init, jax.random.key(0), rows.abstract(architecture.kind, 1, 1, 1)
-    )
-    leaves = jax.tree_util.tree_flatten_with_path(shapes["params"])[0]
-    return {mesh.path(keys): math.prod(leaf.shape) for keys, leaf in leaves}
+    blank = rows.abstract(architecture.kind, 1, 1, 1)
+    made = jax.eval_shape(model.init, jax.random.key(0), blank)["params"]
+    leaves = jax.tree_util.tree_flatten_with_path(made)[0]
+    return {mesh.path(keys): leaf.shape for keys, leaf in leaves}

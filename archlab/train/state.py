@@ -44,7 +44,7 @@ def shapes(
     Returns:
       A `State` of shapes with shardings.
     """
-    state = jax.eval_shape(functools.partial(_first, model, optimizer), jax.random.key(0), batch)
+    state = jax.eval_shape(functools.partial(drawn, model, optimizer), jax.random.key(0), batch)
     placed = meshes.shardings(mesh, state, state.weights)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -53,7 +53,18 @@ def shapes(
     )
 
 
-def _first(model: Transformer, optimizer: Optimizer, key: jax.Array, batch: Batch) -> State:
+def drawn(model: Transformer, optimizer: Optimizer, key: jax.Array, batch: Batch) -> State:
+    """Draws the state that training begins with, wherever the compiler puts it.
+
+    Args:
+      model: any.
+      optimizer: whose moments are kept.
+      key: of the draws.
+      batch: arrays, or shapes from `batch.abstract`; only the shapes are read.
+
+    Returns:
+      Step 0.
+    """
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     weights = model.init(key, blank)["params"]
     return State(weights, optimizer.transform().init(weights), jnp.zeros((), jnp.int32))
@@ -75,7 +86,7 @@ def first(
       Step 0.
     """
     placed = jax.tree.map(lambda leaf: leaf.sharding, shapes(model, optimizer, mesh, batch))
-    make = jax.jit(lambda key: _first(model, optimizer, key, batch), out_shardings=placed)
+    make = jax.jit(lambda key: drawn(model, optimizer, key, batch), out_shardings=placed)
     return make(jax.random.key(seed))
 
 

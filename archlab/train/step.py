@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -100,6 +101,8 @@ def lower(
     z_loss: float,
     seeds: tuple[int, ...] = (0,),
     balance: float = 0.0,
+    frozen: int = 0,
+    moves: dict[str, np.ndarray] | None = None,
 ) -> jax.stages.Lowered:
     """Writes the step of a stage down, ready to be compiled.
 
@@ -115,6 +118,9 @@ def lower(
       seeds: numbers, each in [0, 2**32), that dropout's draws follow from, with the step and the
         microbatch; so they are the same on every mesh and after any stop.
       balance: weight of the loss that evens out what experts are sent, 0 or more.
+      frozen: steps of the stage in which some values stay. Their moments do not: when the values
+        move, what they move by is known.
+      moves: which values move in those, by the weight's path; bool, broadcastable to the weight.
 
     Returns:
       The program of a function of a state, which it uses up, and a batch, to the next state and an
@@ -167,6 +173,13 @@ def lower(
             shrink = jnp.minimum(1.0, optimizer.clip / jnp.maximum(norm, 1e-30))
             slope = jax.tree.map(lambda leaf: leaf * shrink, slope)
         direction, moments = transform.update(slope, state.moments, state.weights)
+        if frozen:
+            direction = jax.tree_util.tree_map_with_path(
+                lambda keys, way: jnp.where(
+                    moves[meshes.path(keys)] | (state.step >= frozen), way, 0.0
+                ),
+                direction,
+            )
         far = jnp.asarray(learning_rate(state.step + 1), jnp.float32)
         weights = jax.tree.map(lambda old, way: old - far * way, state.weights, direction)
         scored = jnp.count_nonzero(batch.weight_BL)

@@ -1,0 +1,151 @@
+"""The start: what a run begins with, where it is not drawn but read.
+
+It is a run directory, of which the latest checkpoint counts, or a folder of weights, of Hugging
+Face's form or archlab's own. What the weights were is written into the manifest of the run that
+begins with them, so that it goes on without them.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from archlab import directory, processes, trained
+from archlab import mesh as meshes
+from archlab.architecture import Architecture
+from archlab.bridge import folders
+from archlab.model.transformer import Transformer
+from archlab.refusal import Refusal, blame
+from archlab.size import Size
+from archlab.train import bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Weights that a run begins with.
+
+    Args:
+      folder: where they are.
+      step: of the run that they are from; None where they are from no run.
+      digest: of their bits, the same in every form.
+      architecture: of their model.
+      size: of their model.
+      vocabulary: the spec of that of its text.
+      weights: themselves; None where they are not needed any more.
+    """
+
+    folder: str
+    step: int | None
+    digest: str
+    architecture: Architecture
+    size: Size
+    vocabulary: dict
+    weights: dict | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def model(self) -> Transformer:
+        """Their model, on no mesh."""
+        return Transformer(self.size, self.architecture)
+
+    def as_dict(self) -> dict:
+        """What a manifest and the record keep.
+
+        Returns:
+          JSON-able; `restored` reads it.
+        """
+        fields = dataclasses.asdict(dataclasses.replace(self, weights=None))
+        del fields["weights"]
+        return fields
+
+
+def restored(kept: dict) -> Start:
+    """Reads back what a manifest kept.
+
+    Args:
+      kept: from `as_dict`.
+
+    Returns:
+      The start, without its weights.
+    """
+    architecture, size = Architecture(**kept["architecture"]), Size(**kept["size"])
+    return Start(**{**kept, "architecture": architecture, "size": size})
+
+
+def read(folder: str, mesh: jax.sharding.Mesh) -> Start:
+    """Reads the weights that a run begins with.
+
+    Args:
+      folder: a run directory, or a folder of weights.
+      mesh: of the devices that they are read onto.
+
+    Returns:
+      The start.
+
+    Raises:
+      Refusal: it is neither, or one of its files is damaged.
+    """
+    path = Path(folder)
+    with blame("Run.start", ahead="Run.start: "):
+        if not path.is_dir():
+            raise ValueError(f"there is no folder {folder}")
+        if (path / "manifest.json").exists():
+            run = trained.load(path, mesh=mesh)
+            model, vocabulary = run.model, run.vocabulary
+            facts = (folder, run.step, _digest(run.sums), model.architecture, model.size)
+            return Start(*facts, vocabulary.spec(), run.weights)
+        own = folders.read(path)
+    leaves = jax.tree_util.tree_flatten_with_path(own.weights)[0]
+    sums = {}
+    for keys, leaf in leaves:  # one by one: one device may not have room for all
+        sums |= jax.device_get(bits.sums({trained.WEIGHTS + meshes.path(keys): leaf}))
+    facts = (folder, None, _digest(sums), own.architecture, own.size)
+    placed = meshes.shardings(mesh, own.weights, own.weights)
+    return Start(*facts, own.vocabulary.spec(), jax.tree.map(_placed, own.weights, placed))
+
+
+def found(folder: str | None, out: Path, mesh: jax.sharding.Mesh, has_begun: bool) -> Start | None:
+    """Finds what a run begins or began with.
+
+    Args:
+      folder: as the settings name it; None for nothing.
+      out: the run directory.
+      mesh: of the run's devices.
+      has_begun: whether the run has a checkpoint of its own, and needs no weights any more.
+
+    Returns:
+      The start; None if there is none.
+
+    Raises:
+      Refusal: it cannot be read, or is not what the run began with.
+    """
+    if folder is None:
+        return None
+
+    def manifest() -> dict | None:
+        path = out / "manifest.json"
+        return directory.read(path).get("start") if path.exists() else None
+
+    kept = processes.first(manifest)
+    if kept and has_begun:
+        return restored(kept)
+    start = read(folder, mesh)
+    if kept and kept["digest"] != start.digest:
+        raise Refusal(
+            f"the weights in {folder} have changed since {out} began: {kept['digest'][:12]} → "
+            f"{start.digest[:12]}; put the old ones back, or name another directory with --out",
+            "Run.start",
+        )
+    return start
+
+
+def _digest(sums: dict[str, int]) -> str:
+    plain = {name: int(one) for name, one in sums.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _placed(leaf: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
+    """An array that every process has read, of which each device gets its own part."""
+    return jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__)

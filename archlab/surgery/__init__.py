@@ -1,0 +1,1 @@
+"""New weights of old ones: of another architecture, or of another depth or vocabulary."""
