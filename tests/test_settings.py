@@ -1,14 +1,15 @@
 import dataclasses
-import json
 import math
 
 import pytest
 
 from archlab.architecture import VISIBILITY, Architecture
 from archlab.refusal import Refusal
-from archlab.settings import SWITCHABLE, Run, from_settings, resolved
+from archlab.settings import Run
 from archlab.size import Size
-from archlab.stages import Schedule, Stage
+from archlab.stages import Stage
+from archlab.surgery.choices import Surgery
+from archlab.surgery.compatibility import SWITCHABLE
 from archlab.train.optimizer import Optimizer
 
 SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40)
@@ -23,45 +24,65 @@ def run(name: str = "causal_decoder", **settings) -> Run:
     return Run(settings.pop("architecture", Architecture(name)), SIZE, stages, **settings)
 
 
-def test_a_run_is_rebuilt_from_its_own_json():
-    stages = [stage()] * 10 + [
-        stage(schedule=Schedule("wsd", peak=0.1)),
-        stage(architecture="prefix_decoder"),
-    ]
-    original = run(stages=stages, expect=[1.0, 2.0], precision="float32")
-    again = from_settings(json.loads(resolved(original).to_json()))
-    assert again == original
-
-
-def test_a_run_may_name_its_stages():
-    assert from_settings(json.loads(resolved(run(stages="some")).to_json())).stages == "some"
-
-
-def test_what_is_resolved_is_typed_and_frozen():
-    found = resolved(run(stages=[stage(), stage(tokens="1M", steps=None)]))
-    assert found.size.layers == 2 and found.optimizer.name == "adamw"
-    assert found.stages["1"].tokens == "1M" and found.stages["0"].schedule.kind == "cosine"
-    with pytest.raises(AttributeError):
-        found.size.layers = 3
-
-
 @pytest.mark.parametrize("own", VISIBILITY)
 @pytest.mark.parametrize("other", VISIBILITY)
-def test_a_stage_switches_only_where_the_weights_are_the_same(own, other):
+def test_a_stage_has_other_weights_than_the_one_before_by_surgery_alone(own, other):
+    found = run(own, stages=(stage(architecture=other),))
+    assert found.model(found.stages[0]).architecture == Architecture(other)
     if own == other or {own, other} == set(SWITCHABLE):
-        found = run(own, stages=(stage(architecture=other),))
-        assert found.model(found.stages[0]).architecture == Architecture(other)
-    else:
-        with pytest.raises(
-            ValueError, match=f"architecture='{other}' has other weights than {own}"
-        ):
-            run(own, stages=(stage(architecture=other),))
+        found = run(own, stages=(stage(), stage(architecture=other)))
+        assert found.model(found.stages[1]).architecture == Architecture(other)
+        return
+    with pytest.raises(
+        Refusal, match=f"stage mixture: architecture='{other}' has other weights than {own}"
+    ) as caught:
+        run(own, stages=(stage(), stage(architecture=other)))
+    assert (caught.value.about, caught.value.stage) == ("Stage.architecture", 1)
+    found = run(own, stages=(stage(), stage(architecture=other, surgery=Surgery())))
+    assert found.model(found.stages[1]).architecture == Architecture(other)
+
+
+def test_an_architecture_that_is_not_there_is_refused():
+    with pytest.raises(Refusal, match="architecture='decoder'") as caught:
+        run(stages=(stage(architecture="decoder"),))
+    assert (caught.value.about, caught.value.stage) == ("Stage.architecture", 0)
 
 
 def test_relative_positions_do_not_switch():
     architecture = Architecture("causal_decoder", "relative")
     with pytest.raises(ValueError, match="different buckets .* use 'rope' or 'none'"):
-        run(architecture=architecture, stages=(stage(architecture="prefix_decoder"),))
+        run(architecture=architecture, stages=(stage(), stage(architecture="prefix_decoder")))
+
+
+def test_a_stage_has_a_size_of_its_own_by_surgery_alone():
+    deep = dataclasses.replace(SIZE, layers=3)
+    with pytest.raises(Refusal, match="Size.layers=3, .* made for 2; Stage.surgery = @S") as caught:
+        run(stages=(stage(), stage(size=deep)))
+    assert (caught.value.about, caught.value.stage) == ("Size.layers", 1)
+    found = run(stages=(stage(), stage(size=deep, surgery=Surgery())))
+    assert [found.model(one).size for one in found.stages] == [SIZE, deep]
+    assert found.flops(found.stages[1]).body * 2 == found.flops(found.stages[0]).body * 3
+    with pytest.raises(Refusal, match="Size.embed=32, .* made for 16; surgery changes"):
+        run(stages=(stage(), stage(size=dataclasses.replace(SIZE, embed=32), surgery=Surgery())))
+
+
+def test_a_stack_that_is_left_alone_is_as_deep_as_it_was():
+    size = dataclasses.replace(SIZE, encoder_layers=5)
+    names = ("encoder_decoder", "encoder", "causal_decoder")
+    stages = [
+        stage(architecture=name, surgery=Surgery() if number else None)
+        for number, name in enumerate(names)
+    ]
+    found = Run(Architecture("encoder_decoder"), size, stages)
+    depths = [found.model(one).size for one in found.stages]
+    assert [(one.layers, one.encoder_layers) for one in depths] == [(2, 5), (5, 0), (2, 0)]
+
+
+def test_surgery_has_something_to_work_on():
+    with pytest.raises(Refusal, match="nothing to work on .* Run.start names") as caught:
+        run(stages=(stage(surgery=Surgery()), stage()))
+    assert (caught.value.about, caught.value.stage) == ("Stage.surgery", 0)
+    assert run(stages=(stage(surgery=Surgery()),), start="there").start == "there"
 
 
 def test_rows_are_no_longer_than_the_table_of_positions():
