@@ -20,7 +20,6 @@ from archlab.bridge import folders
 from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
 from archlab.size import Size
-from archlab.train import bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +97,7 @@ def read(folder: str, mesh: jax.sharding.Mesh) -> Start:
             return Start(*facts, vocabulary.spec(), run.weights)
         own = folders.read(path)
     leaves = jax.tree_util.tree_flatten_with_path(own.weights)[0]
-    sums = {}
-    for keys, leaf in leaves:  # one by one: one device may not have room for all
-        sums |= jax.device_get(bits.sums({trained.WEIGHTS + meshes.path(keys): leaf}))
+    sums = {trained.WEIGHTS + meshes.path(keys): _sum(leaf) for keys, leaf in leaves}
     facts = (folder, None, _digest(sums), own.architecture, own.size)
     placed = meshes.shardings(mesh, own.weights, own.weights)
     return Start(*facts, own.vocabulary.spec(), jax.tree.map(_placed, own.weights, placed))
@@ -141,9 +138,15 @@ def found(folder: str | None, out: Path, mesh: jax.sharding.Mesh, has_begun: boo
     return start
 
 
+def _sum(leaf: np.ndarray) -> int:
+    """The sum over the bits of an array as a checkpoint has it (`train/bits.py`), on this host."""
+    flat = np.ascontiguousarray(leaf, np.float32).view(np.uint32).reshape(-1)
+    odd = 2 * np.arange(flat.size, dtype=np.uint32) + 1
+    return int(np.sum(flat * odd, dtype=np.uint32))
+
+
 def _digest(sums: dict[str, int]) -> str:
-    plain = {name: int(one) for name, one in sums.items()}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
 
 
 def _placed(leaf: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:

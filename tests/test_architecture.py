@@ -129,3 +129,12 @@ def test_every_architecture_takes_every_ingredient(name, place):
 def test_some_layers_see_past_the_window(settings, expected):
     architecture = Architecture("encoder", **settings)
     assert "".join(str(int(architecture.is_global(number))) for number in range(9)) == expected
+
+
+def test_ingredients_go_on_under_another_name_but_for_those_of_two_stacks():
+    own = Architecture("encoder_decoder", "learned", bias=True, shared=False)
+    assert own.named("encoder") == Architecture("encoder", "learned", bias=True)
+    assert own.named("encoder_decoder") == own
+    assert Architecture("encoder", bias=True).named("encoder_decoder") == Architecture(
+        "encoder_decoder", bias=True
+    )

@@ -54,6 +54,27 @@ def test_reads_scopes_words_and_defaults(write):
     assert read.run.z_loss == 1e-4
 
 
+SURGERY = """\
+lm/Stage.architecture = "encoder_decoder"
+lm/Stage.size = @Size()
+lm/Size.layers = 5
+lm/Stage.surgery = @Surgery()
+Surgery.cross = "fresh"
+"""
+
+
+def test_a_stage_has_a_size_and_a_surgery_of_its_own(write):
+    run = config.read(write(WHOLE + SURGERY)).run
+    assert [run.size_in(stage).layers for stage in run.stages] == [2, 5]
+    assert run.stages[1].size.embed == run.size.embed and run.stages[0].size is None
+    assert run.stages[1].surgery.cross == "fresh"
+    assert f":{NEXT}: stage python_stdlib_prefix_lm: architecture='encoder_decoder' has" in refusal(
+        write(WHOLE + SURGERY.partition("lm/Stage.size")[0])
+    )
+    wide = write(WHOLE + SURGERY + "lm/Size.mlp = 64\n")
+    assert f":{NEXT + 5}: stage python_stdlib_prefix_lm: Size.mlp=64, and the w" in refusal(wide)
+
+
 def test_a_scope_reaches_what_its_thing_refers_to(write):
     read = config.read(write(WHOLE + "lm/Schedule.floor = 0.5\n"))
     assert [stage.schedule.floor for stage in read.run.stages] == [0.0, 0.5]

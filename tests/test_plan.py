@@ -9,6 +9,7 @@ from archlab import config
 from archlab.mesh import Mesh
 from archlab.plan import Plan
 from archlab.program import Program
+from archlab.surgery.choices import Surgery
 
 
 def smoke(name, *overrides):
@@ -113,3 +114,22 @@ def test_rows_are_split_over_experts_too():
 def kept(run, mesh: Mesh, **settings) -> int:
     made = Plan(dataclasses.replace(run, mesh=mesh, **settings), "v4")
     return made.held["kept for the gradient"]
+
+
+def test_a_run_whose_model_changes_is_counted_stage_by_stage():
+    alone = smoke("causal_decoder")
+    deep = dataclasses.replace(alone.size, layers=5)
+    (stage,) = alone.stages
+    grown = {"architecture": "encoder_decoder", "size": deep}
+    after = dataclasses.replace(stage, **grown, surgery=Surgery())
+    run = dataclasses.replace(alone, stages=(stage, after))
+    second = dataclasses.replace(alone, stages=(dataclasses.replace(stage, **grown),))
+    made, one, other = (Plan(each, "v5e", 4) for each in (run, alone, second))
+    assert made.costs == [*one.costs, *other.costs]
+    assert one.costs[0].flops != other.costs[0].flops
+    assert (made.parameters, made.held, made.checkpoint) == (
+        other.parameters,
+        other.held,
+        other.checkpoint,
+    )
+    assert sum(one.held.values()) < sum(made.held.values())

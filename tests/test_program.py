@@ -4,11 +4,14 @@ import jax
 import numpy as np
 import pytest
 
+from archlab.architecture import Architecture
 from archlab.data import pipeline
 from archlab.mesh import Mesh
+from archlab.model.transformer import Transformer
 from archlab.program import Program
 from archlab.refusal import Refusal
 from archlab.stages import Schedule
+from archlab.surgery.choices import Surgery
 from tests import corpus, drawn
 
 WIDE = Mesh(2, 4)
@@ -101,3 +104,43 @@ def test_what_no_row_can_be_made_of_is_about_the_stage_s_mixture(monkeypatch):
     with pytest.raises(Refusal, match="^masked_lm does not fit a decoder$") as caught:
         program(number=1).rows(None, "train")
     assert (caught.value.about, caught.value.stage) == ("Stage.mixture", 1)
+
+
+def changed(surgery: Surgery, start: Transformer | None = None, number: int = 1) -> Program:
+    """A stage that has another model than the one before."""
+    stages = [
+        corpus.stage("prefix_lm", steps=5, surgery=surgery if start else None),
+        corpus.stage("prefix_lm", steps=3, architecture="encoder_decoder", surgery=surgery),
+    ]
+    run = corpus.run("unread", "prefix_decoder", stages, start="there" if start else None)
+    return Program(run, number, Mesh(1, 1).build(jax.devices()[:1]), start)
+
+
+def test_a_stage_has_its_own_model_and_knows_the_one_before():
+    one = changed(Surgery(frozen=1))
+    one.check()
+    assert one.before.architecture.name == "prefix_decoder"
+    assert one.architecture.name == "encoder_decoder" and one.batch.encoder is not None
+    assert sum(one.outcome.totals[:2]) == one.parameters
+    before = changed(Surgery(), number=0)
+    assert before.before is None and before.origins == () and before.outcome is None
+
+
+def test_what_a_run_starts_from_is_checked_before_anything_is_compiled():
+    size = dataclasses.replace(corpus.SIZE, layers=1)
+    start = Transformer(size, Architecture("causal_decoder"))
+    one = changed(Surgery(), start, number=0)
+    one.check()
+    assert {origin.layers for origin in one.origins} == {(0, 0), ()}
+    wide = Transformer(dataclasses.replace(size, mlp=64), start.architecture)
+    with pytest.raises(Refusal, match="^there: Size.mlp=48, .* made for 64") as caught:
+        changed(Surgery(), wide, number=0).check()
+    assert (caught.value.about, caught.value.stage) == ("Size.mlp", 0)
+
+
+def test_where_nothing_old_moves_something_is_new():
+    start = Transformer(corpus.SIZE, Architecture("encoder_decoder"))
+    one = changed(Surgery(frozen=2), start, number=0)
+    with pytest.raises(Refusal, match="frozen=2, and no weight is new: nothing would") as caught:
+        one.check()
+    assert (caught.value.about, caught.value.stage) == ("Surgery.frozen", 0)

@@ -122,37 +122,38 @@ def begun(straight, folder):
     return dataclasses.replace(run, size=DEEP, optimizer=Optimizer(clip=0.0))
 
 
-def test_a_run_begins_with_the_weights_of_another(begun, straight, tmp_path, monkeypatch, capsys):
+def test_a_run_begins_with_the_weights_of_another(begun, straight, tmp_path, capsys):
     _, source, _ = straight
-    scratch = dataclasses.replace(begun, start=None, stages=(corpus.stage("causal_lm", 2),))
-    killed_at(monkeypatch, begun, tmp_path / "run", 2)
+    out = tmp_path / "run"
+    runs.train(begun, out, "test")
     said = capsys.readouterr().out
     assert f"begins with the weights of {source} (" in said and "Architecture.name: enc" in said
-    start = record.read(tmp_path / "run" / "metrics.jsonl")[0]
-    kept = directory.read(tmp_path / "run" / "manifest.json")["start"]
+    start, kept = (
+        record.read(out / "metrics.jsonl")[0],
+        directory.read(out / "manifest.json")["start"],
+    )
     assert kept == start["start"] and kept["step"] == 7 and len(kept["digest"]) == 64
     assert start["stages"][0]["surgery"]["dropped"]["encoder/norm/scale_D"] == 32
-    runs.train(begun, tmp_path / "run", "test")
-    runs.train(scratch, tmp_path / "scratch", "test")
+    # The same text in the same order as the first stage of the other, which knew nothing.
     losses = [
-        next(one["loss"] for one in record.read(tmp_path / name / "metrics.jsonl") if "loss" in one)
-        for name in ("run", "scratch")
+        next(line["loss"] for line in record.read(one / "metrics.jsonl") if "loss" in line)
+        for one in (out, source)
     ]
     assert losses[0] < losses[1] - 0.5
     # It goes on without the run that it began with, and not with another in its place.
-    path = tmp_path / "run" / "metrics.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (out / "metrics.jsonl").write_text("".join(lines[:-1]))
     moved = dataclasses.replace(begun, start=str(tmp_path / "gone"))
-    config = directory.read(tmp_path / "run" / "config.json")
+    config = directory.read(out / "config.json")
     config["run"]["start"] = moved.start
-    directory.write(tmp_path / "run" / "config.json", config)
-    runs.train(moved, tmp_path / "run", "test")
+    directory.write(out / "config.json", config)
+    runs.train(moved, out, "test")
     assert "resumed" in capsys.readouterr().out
     shutil.copytree(source, tmp_path / "gone")
-    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    shutil.rmtree(out / "checkpoints")
     shutil.rmtree(tmp_path / "gone" / "checkpoints" / "7")
     with pytest.raises(Refusal, match="the weights in .*gone have changed since .*run began: "):
-        runs.train(moved, tmp_path / "run", "test")
+        runs.train(moved, out, "test")
 
 
 def test_what_a_run_starts_from_has_to_fit(begun, tmp_path):

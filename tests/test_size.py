@@ -59,3 +59,10 @@ def test_a_model_is_as_much_wider_than_its_base_as_it_says():
     assert Size(**GOOD, base_embed=16).ratio == 1
     scaled = Size(**GOOD, base_embed=4, base_kv=3)
     assert (scaled.ratio, scaled.kv_ratio) == (0.25, 0.5)
+
+
+def test_a_stack_that_is_left_alone_is_as_deep_as_it_was():
+    size = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, encoder_layers=5)
+    assert size.within(("encoder", "decoder")) == size
+    depths = [size.within((stack,)) for stack in ("encoder", "decoder")]
+    assert [(one.layers, one.encoder_layers) for one in depths] == [(5, 0), (2, 0)]

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archlab import stages
+from archlab.refusal import Refusal
 from archlab.stages import Schedule, Stage, count
+from archlab.surgery.choices import Surgery
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,10 @@ def test_a_staged_mixture_has_one_meaning(monkeypatch):
         stages.named("test_tow")
     with pytest.raises(ValueError, match="has no stages"):
         stages.register("test_none", [])
+
+
+def test_no_more_steps_stand_still_than_there_are():
+    with pytest.raises(Refusal, match="Surgery.frozen=4, and the stage has 3 steps") as caught:
+        Stage("mixture", steps=3, targets=4, surgery=Surgery(frozen=4))
+    assert caught.value.about == "Surgery.frozen"
+    assert Stage("mixture", steps=3, targets=4, surgery=Surgery(frozen=3)).surgery.frozen == 3

@@ -1,6 +1,6 @@
 import numpy as np
 
-from archlab import commands, trained
+from archlab import commands, config, directory, trained
 from archlab.architecture import Architecture
 from archlab.bridge import folders, runs
 from tests.bridge import models
@@ -56,3 +56,37 @@ def test_programs_are_refused(tmp_path, fails):
     said = fails("import", str(tmp_path / "there"), "--out", str(tmp_path / "run"))
     assert "pytorch_model.bin" in said and "reading it runs it" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_made_of_another_s_weights(tmp_path, fails, capsys):
+    model = models.of(Architecture("encoder_decoder"))
+    run, out = tmp_path / "run", tmp_path / "deep"
+    runs.make(model, run, "mine")
+    asked = ["surgery", str(run), "--out", str(out), "--architecture", "encoder"]
+    assert commands.main([*asked, "--layers", "3", "--vocab", "64"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    made = runs.of(trained.load(out))
+    assert said[-1] == f"{out}: encoder of {made.parameters:,} parameters"
+    assert said[0].split() == ["weights", "copied", "made", "dropped"]
+    assert "Size.layers: 2 → 3" in said
+    assert (made.architecture.name, made.size.layers, made.size.vocab) == ("encoder", 3, 64)
+    for old, new in ((0, 0), (1, 1), (0, 2)):
+        up_NDF, deep_NDF = (
+            one.weights["encoder"]["layers"]["mlp"]["up_DF"] for one in (model, made)
+        )
+        np.testing.assert_array_equal(deep_NDF[new], up_NDF[old])
+    origin = directory.read(out / "manifest.json")["origin"]
+    assert (origin["run"], origin["step"]) == (str(run), 0)
+    assert (
+        sum(origin["surgery"]["copied"].values()) + sum(origin["surgery"]["made"].values())
+        == made.parameters
+    )
+    back = ["export", str(out), "--out", str(tmp_path / "back"), "--form", "archlab"]
+    assert commands.main(back) == 0
+    models.assert_equal(runs.of(trained.load(out)), folders.read(tmp_path / "back"))
+    assert config.read(out / "config.gin").run.size == made.size  # what archlab inspect reads
+    capsys.readouterr()
+    said = fails(*asked[:4], "--architecture", "encoders")
+    assert "did you mean 'encoder'" in said
+    assert "nothing to do" in fails(*asked[:4])
+    assert "holds a run; name another directory" in fails(*asked)

@@ -36,8 +36,9 @@ def keys(path):
 def summary(name):
     """What an experiment comes to, as its golden keeps it."""
     read = config.read(name)
-    count = sum(parameters(read.run.size, read.run.architecture).values())
-    lines = [f"# parameters: {count:,}"]
+    models = [read.run.model(stage) for stage in read.run.stages]
+    counts = [sum(parameters(one.size, one.architecture).values()) for one in models]
+    lines = [f"# parameters: {' → '.join(f'{count:,}' for count in dict.fromkeys(counts))}"]
     lines += [
         f"# stage {stage.name}: {stage.total_steps:,} steps, {stage.total_tokens:,} tokens"
         for stage in read.run.stages
