@@ -160,7 +160,7 @@ class Plan:
 
     @functools.cached_property
     def held(self) -> dict[str, int]:
-        """Bytes on one chip that are there whatever the compiler does, in the stage with most.
+        """Bytes on one chip whatever the compiler does, in the stage with most.
 
         Gradients are as large as the weights; what else a step needs comes on top. Of what is kept,
         `Run.remat = "offload"` leaves the stream between layers on the chip.

@@ -72,7 +72,7 @@ class Program:
 
     @functools.cached_property
     def origins(self) -> tuple[Origin, ...]:
-        """Where its weights come from, if not from a draw and not all from where they are."""
+        """Where its weights come from; none where they are drawn, or all stay."""
         surgery = self.stage.surgery or (Surgery() if self.start and not self.number else None)
         if surgery is None or self.before is None:
             return ()
@@ -80,7 +80,7 @@ class Program:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What becomes of the weights that there are when the stage begins; None if all stay."""
+        """What becomes of the weights when the stage begins; None if all stay."""
         return outcome(self.before, self.model, self.origins) if self.origins else None
 
     @property

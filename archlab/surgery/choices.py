@@ -35,10 +35,10 @@ class Surgery:
     Raises:
       ValueError: an unknown word, or a number below 0.
 
-    Source: Zhang et al. 2025 (T5Gemma), section 3 (`cross` from attention to itself; freezing all
-      else at first); Gong et al. 2019 ("stack"); Chang et al. 2018, section 3 ("interleave"); Wu et
-      al. 2024 (LLaMA Pro), section 3.2 ("silent" layers: output products of 0); Hewitt 2021 (the
-      mean of all rows).
+    Source: Zhang et al. 2025 (T5Gemma), arXiv 2504.06225 (`cross` from attention to itself, or
+      drawn, and learnt first while all else is frozen); Gong et al. 2019 ("stack"); Chang et al.
+      2018, section 3 ("interleave"); Wu et al. 2024 (LLaMA Pro), section 3.2 ("silent" layers:
+      output products of 0); Hewitt 2021 (the mean of all rows).
     """
 
     cross: str = "self"

@@ -95,7 +95,7 @@ class Origin:
 
     @property
     def taken(self) -> np.ndarray:
-        """Which values of the old weight are in this one; bool, broadcastable to the old weight."""
+        """Which values of the old weight it has; bool, broadcastable to that."""
         used = np.ones((1,) * len(self.was), bool)
         if self.layers:
             silent = self.silent or (False,) * len(self.layers)
