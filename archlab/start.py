@@ -129,6 +129,7 @@ def found(folder: str | None, out: Path, mesh: jax.sharding.Mesh, has_begun: boo
     if kept and has_begun:
         return restored(kept)
     start = read(folder, mesh)
+    processes.same(f"weights in {folder}", start.digest)
     if kept and kept["digest"] != start.digest:
         raise Refusal(
             f"the weights in {folder} have changed since {out} began: {kept['digest'][:12]} → "

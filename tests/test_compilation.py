@@ -35,6 +35,15 @@ def weight_bytes(one: Compilation) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.weights))
 
 
+def test_a_stage_is_planned_by_its_own_model():
+    run = dataclasses.replace(config.read("smoke_surgery").run, mesh=Mesh(data=4))
+    for number, name in enumerate(("causal_decoder", "encoder_decoder")):
+        one = Compilation(run, number, "v5e:2x2")
+        assert sum(one.plan.parameters.values()) == one.program.parameters
+        assert one.program.architecture.name == name
+        assert one.plan.held["weights"] < weight_bytes(one) < 5 * one.plan.held["weights"]
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_each_architecture_compiles_for_a_slice(name):
     one = Compilation(smoke(name, Mesh(data=4)), 0, "v5e:2x2")
