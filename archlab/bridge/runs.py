@@ -29,14 +29,14 @@ STAGE = "imported"  # the stage, and the mixture that it does not read
 VOCABULARY = "vocabulary"  # the folder of its files, within the run's
 
 
-def make(model: Model, out: Path, name: str, origin: dict | None = None) -> None:
+def make(model: Model, out: Path, name: str, told: dict | None = None) -> None:
     """Makes a run directory of a model.
 
     Args:
       model: any.
       out: the directory; it is not there, or is empty.
       name: what the run is called.
-      origin: what its manifest says of where it is from, JSON-able.
+      told: what else its manifest says, JSON-able.
 
     Raises:
       ValueError: the directory holds a run, or something else.
@@ -57,9 +57,8 @@ def make(model: Model, out: Path, name: str, origin: dict | None = None) -> None
             checkpoints.save(state, Position(0, 0, 0, Meter(Ledger(parameters=count))))
         config = {"experiment": name, "modules": [], "run": resolved(run).to_dict()}
         devices = [f"{one.platform} {one.device_kind}" for one in jax.devices()]
-        told = {"origin": origin} if origin else {}
-        text = {"data": {}, "vocabulary": spec, "texts": {}}
-        directory.settle(out, config, _gin(run, name), directory.made_with(devices) | text | told)
+        text = {"data": {}, "vocabulary": spec, "texts": {}, **(told or {})}
+        directory.settle(out, config, _gin(run, name), directory.made_with(devices) | text)
     finally:
         os.close(lock)
 

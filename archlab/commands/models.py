@@ -101,6 +101,7 @@ def surgery(
         seed,
     )
     origin = {"run": str(run), "step": read.step, "surgery": outcome.as_dict()}
-    runs.make(model, out, out.resolve().name, origin)
+    learnt = {runs.STAGE: [list(one) for one in read.objectives]}
+    runs.make(model, out, out.resolve().name, {"origin": origin, "objectives": learnt})
     print("\n".join(outcome.lines()))
     print(f"{out}: {model.architecture.name} of {model.parameters:,} parameters")

@@ -61,11 +61,13 @@ def test_programs_are_refused(tmp_path, fails):
 def test_a_run_is_made_of_another_s_weights(tmp_path, fails, capsys):
     model = models.of(Architecture("encoder_decoder"))
     run, out = tmp_path / "run", tmp_path / "deep"
-    runs.make(model, run, "mine")
+    runs.make(model, run, "mine", {"objectives": {runs.STAGE: [["prefix_lm", {}]]}})
     asked = ["surgery", str(run), "--out", str(out), "--architecture", "encoder"]
     assert commands.main([*asked, "--layers", "3", "--vocab", "64"]) == 0
     said = capsys.readouterr().out.splitlines()
-    made = runs.of(trained.load(out))
+    read = trained.load(out)
+    made = runs.of(read)
+    assert read.objectives == (("prefix_lm", {}),)  # what evaluation asks in
     assert said[-1] == f"{out}: encoder of {made.parameters:,} parameters"
     assert said[0].split() == ["weights", "copied", "made", "dropped"]
     assert "Size.layers: 2 → 3" in said
