@@ -51,3 +51,60 @@ def evaluate(
             begin = functools.partial(progress.begin, name)
             found[name] = asked.taken(subject, folder, begin)
     Console(highlight=False).print(tables.shown(found))
+
+
+@app.command()
+def likeness(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Two run directories or more.")
+    ],
+    out: Annotated[Path, typer.Option(help="The picture to write, a .png.")] = Path("likeness.png"),
+    texts: Annotated[
+        Path | None,
+        typer.Option(help='Lines of JSON with "text".', show_default="held out of python_stdlib"),
+    ] = None,
+    items: Annotated[int, typer.Option(min=3, help="At most how many texts are read.")] = 256,
+    pooling: Annotated[str, typer.Option(help="mean, first or last, over a text.")] = "mean",
+) -> None:
+    """Says how alike the layers of runs are: linear CKA.
+
+    \b
+    archlab likeness runs/smoke_encoder runs/smoke_encoder_decoder
+    archlab likeness runs/a runs/b --texts lines.jsonl --pooling last --out ab.png
+    """
+    import itertools
+
+    import numpy as np
+
+    from archlab import compiled
+    from archlab.evaluation import labelled, passages, representations
+    from archlab.evaluation import runs as subjects
+    from archlab.report import ink
+    from archlab.report import likeness as drawing
+    from archlab.report.history import names
+
+    if pooling not in representations.POOLINGS:
+        raise ValueError(f"--pooling {pooling}; it is one of {', '.join(representations.POOLINGS)}")
+    compiled.keep(note)
+    if texts:
+        asked = [labelled.field(one, "text", texts) for one in labelled.lines(texts)][:items]
+    else:
+        drawn = passages.drawn("python_stdlib", "", items, 0, 200, 0, 0)
+        asked = [one.middle for one in drawn]
+    number, states = representations.POOLINGS.index(pooling), {}
+    for folder, name in names(runs).items():
+        pooled = representations.pooled(subjects.read(folder, name), asked)
+        states[name] = np.moveaxis(pooled[:, :, number], 1, 0)
+    alike = {
+        (one, other): np.asarray(
+            [[representations.likeness(x, y) for y in states[other]] for x in states[one]]
+        )
+        for one, other in itertools.combinations_with_replacement(states, 2)
+    }
+    for (one, other), table in alike.items():
+        print(
+            f"{one} by {other}: of the last layers {table[-1, -1]:.3f}, at most {table.max():.3f}"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(ink.png(drawing.grid(alike)))
+    print(out)

@@ -65,8 +65,8 @@ def generate(
     archlab generate runs/quickstart --prompt "import" --temperature 0.8 --top-p 0.9 --seed 7
     """
     from archlab import compiled, trained
-    from archlab.evaluation import generate as evaluation
     from archlab.evaluation import files
+    from archlab.evaluation import generate as evaluation
     from archlab.evaluation.manner import Manner
 
     if bool(prompt) == bool(prompts):

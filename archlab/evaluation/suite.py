@@ -12,12 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from archlab.evaluation import lines
+from archlab.evaluation.incontext import Copy, Regression, Relabel
 from archlab.evaluation.lines import Line
 from archlab.evaluation.measures import Choices, Code, Continuation, Infill, LastWord, Pairs
+from archlab.evaluation.probing import Probe
 from archlab.evaluation.subject import Subject
 from archlab.refusal import Refusal
 
-Measure = Continuation | Infill | LastWord | Code | Pairs | Choices
+Measure = (
+    Continuation | Infill | LastWord | Code | Pairs | Choices | Copy | Regression | Relabel | Probe
+)
 MEASURES = typing.get_args(Measure)
 
 

@@ -21,6 +21,7 @@ from archlab.model.attention import Attend
 from archlab.size import Size
 
 SEEN = "seen"  # the collection in which layers leave what is asked of them, if anybody asks
+STATES = "states"  # that in which they leave all that they make
 Place = Callable[[str, jax.Array], jax.Array]
 Kept = tuple[jax.Array, jax.Array]
 

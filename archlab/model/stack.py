@@ -17,7 +17,7 @@ from archlab.batch import Stream
 from archlab.model import position, visibility
 from archlab.model.experts import Experts
 from archlab.model.heads import Attention
-from archlab.model.layers import SEEN, Kept, Layer, Sight
+from archlab.model.layers import SEEN, STATES, Kept, Layer, Sight
 from archlab.model.mlp import Mlp
 from archlab.model.norm import Norm
 
@@ -121,6 +121,7 @@ class Block(Layer):
             made_BLD = Mlp(**self.parts, name="mlp")(near_BLD)
         x_BLD = self._sum(x_BLD, made_BLD, "mlp")
         self.sow(SEEN, "stream", jnp.mean(x_BLD.astype(jnp.float32) ** 2))
+        self.sow(STATES, "stream", x_BLD)
         return self.place("x_BLD", x_BLD), cache and Cache(own, memory)
 
     def _near(self, x_BLD: jax.Array, name: str, is_first: jax.Array | None = None) -> jax.Array:
@@ -207,7 +208,7 @@ class Stack(Layer):
             block = nn.remat(Block, policy=policy, prevent_cse=self.unroll)
         layers = nn.scan(
             block,
-            variable_axes={"params": 0, SEEN: 0},
+            variable_axes={"params": 0, SEEN: 0, STATES: 0},
             split_rngs={"params": True, "dropout": True},
             in_axes=(0, 0, nn.broadcast, nn.broadcast, nn.broadcast),
             length=self.depth,

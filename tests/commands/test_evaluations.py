@@ -3,9 +3,11 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from archlab import commands, compiled, config
+from archlab.evaluation import representations
 from archlab.evaluation import runs as subjects
 from archlab.evaluation.estimate import Estimate
 from archlab.evaluation.lines import Line
@@ -57,3 +59,26 @@ def test_each_run_once_in_one_table(monkeypatch, capsys):
         ["one,", "accuracy", "1", "1.000", *interval],
         ["2", "2.000", *interval],
     ]
+
+
+def test_layers_of_runs_are_compared_in_pairs(monkeypatch, capsys, tmp_path):
+    """One run is the other turned: alike where they are, layer by layer."""
+    random = np.random.default_rng(0)
+    first = random.normal(size=(9, 2, 3, 4)).astype(np.float32)
+    turn, _ = np.linalg.qr(random.normal(size=(4, 4)))
+    made = {"a": first, "b": (first[:, ::-1] @ turn).astype(np.float32)}
+    monkeypatch.setattr(subjects, "read", lambda folder, name: name)
+    asked = []
+    monkeypatch.setattr(
+        representations, "pooled", lambda subject, texts: asked.append(texts) or made[subject]
+    )
+    (tmp_path / "t.jsonl").write_text('{"text": "x"}\n{"text": "y"}\n{"text": "z"}\n')
+    given = ["likeness", "a", "b", "--texts", str(tmp_path / "t.jsonl")]
+    out = tmp_path / "new" / "a.png"
+    assert commands.main([*given, "--out", str(out), "--pooling", "last"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "a by a: of the last layers 1.000, at most 1.000"
+    assert said[1].startswith("a by b: of the last layers 0.") and said[1].endswith("most 1.000")
+    assert out.read_bytes().startswith(b"\x89PNG") and asked == [["x", "y", "z"]] * 2
+    assert commands.main([*given, "--pooling", "middle"]) == 2
+    assert "--pooling middle; it is one of mean, first, last" in capsys.readouterr().err

@@ -38,7 +38,7 @@ FOR_OTHERS = {
 # In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors, and JAX.
 FOR_PYTEST = {"pytest-xdist"}
 FOR_JAX = {"libtpu"}
-FOR_T5 = {"babel", "nltk", "rouge-score", "sacrebleu", "scikit-learn"}
+FOR_T5 = {"babel", "nltk", "rouge-score", "sacrebleu"}
 
 
 def plain(name: str) -> str:
