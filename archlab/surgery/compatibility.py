@@ -11,7 +11,7 @@ from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal
 from archlab.size import Size
 from archlab.surgery.choices import Surgery
-from archlab.surgery.origins import layers
+from archlab.surgery.origins import origins
 
 SWITCHABLE = ("causal_decoder", "prefix_decoder")  # the same weights, but for relative positions
 # What surgery may change. All else decides what the values of a weight mean, or how many they are.
@@ -114,12 +114,10 @@ def _check_silent(old: Transformer, new: Transformer, surgery: Surgery) -> None:
             )
     if surgery.depth != "silent":
         return
-    for stack in new.architecture.stacks:
-        source = stack if stack in old.architecture.stacks else old.architecture.stacks[-1]
-        many, wanted = old.size.depth(source), new.size.depth(stack)
-        order = layers(many, wanted, "silent")
-        moved = {layer: order.index(layer) for layer in set(order)} if wanted > many else {}
-        for before, after in moved.items():
+    for origin in origins(old, new, surgery):
+        stack, order = origin.path.split("/")[0], origin.layers
+        for before in set(order) if len(order) > len(set(order)) else ():
+            after = order.index(before)
             if old.architecture.is_global(before) != new.architecture.is_global(after):
                 raise Refusal(
                     f"Surgery.depth='silent' makes the {stack}'s layer {before} its layer {after}, "

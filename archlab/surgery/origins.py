@@ -178,7 +178,8 @@ def _source(
     part, _, rest = path.partition("/")
     is_new = False
     if part in new.stacks:
-        stack = part if part in old.stacks else old.stacks[-1]
+        held = [stack for stack in old.stacks if any(one.startswith(f"{stack}/") for one in had)]
+        stack = part if part in held else held[-1]
         source = f"{stack}/{rest}"
         if rest == "bias_RH" and _sees(old, stack) != _sees(new, part):
             return "", True  # its buckets are of other distances
