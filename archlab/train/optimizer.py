@@ -119,10 +119,42 @@ def _narrowed(
 
 def _each(transform: optax.GradientTransformation) -> optax.GradientTransformation:
     # Adafactor clips and scales array by array. A stack of layers is one array here, and would be
-    # clipped by its loudest layer, so each layer is handed over on its own.
-    return optax.GradientTransformation(
-        jax.vmap(transform.init), jax.vmap(lambda *args: transform.update(*args))
-    )
+    # clipped by its loudest layer, so each layer is handed over on its own: those of stacks of one
+    # depth together.
+    init, update = jax.vmap(transform.init), jax.vmap(lambda *args: transform.update(*args))
+
+    def depths(tree) -> list[int]:
+        return sorted({leaf.shape[0] for leaf in jax.tree.leaves(tree)})
+
+    def of(tree, depth: int):
+        return jax.tree.map(
+            lambda leaf: leaf if leaf.shape[0] == depth else optax.MaskedNode(), tree
+        )
+
+    def first(weights):
+        if len(depths(weights)) == 1:
+            return init(weights)
+        return {str(depth): init(of(weights, depth)) for depth in depths(weights)}
+
+    def step(slope, state, weights):
+        if len(depths(weights)) == 1:
+            return update(slope, state, weights)
+        ways, states = [], {}
+        for name, own in state.items():
+            way, states[name] = update(of(slope, int(name)), own, of(weights, int(name)))
+            ways.append(way)
+        return jax.tree.map(_there, *ways, is_leaf=_is_masked), states
+
+    return optax.GradientTransformation(first, step)
+
+
+def _is_masked(leaf) -> bool:
+    return isinstance(leaf, optax.MaskedNode)
+
+
+def _there(*leaves):
+    """The one that is an array, if one is."""
+    return next((leaf for leaf in leaves if not _is_masked(leaf)), leaves[0])
 
 
 def _joined(transform: optax.GradientTransformation) -> optax.GradientTransformation:

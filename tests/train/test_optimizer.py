@@ -98,6 +98,28 @@ def test_adafactor_treats_each_layer_of_a_stack_as_optax_would_alone():
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, -b, rtol=1e-5), found, theirs)
 
 
+def test_adafactor_treats_stacks_of_two_depths_as_it_does_each_alone():
+    random = np.random.default_rng(5)
+
+    def stack(depth: int) -> dict:
+        array = jnp.asarray(random.normal(size=(depth, 130, 140)), jnp.float32)
+        return {"layers": {"mlp": {"up_DF": array}, "norm": {"scale_D": array[:, 0]}}}
+
+    weights, slopes = (
+        {"encoder": stack(3), "decoder": stack(2), "head": {"head_DV": jnp.ones((7, 9))}}
+        for _ in range(2)
+    )
+    transform = Optimizer("adafactor").transform()
+    state = transform.init(weights)
+    alone = {part: transform.init({part: weights[part]}) for part in ("encoder", "decoder")}
+    for _ in range(2):
+        direction, state = transform.update(slopes, state, weights)
+        for part, own in alone.items():
+            given = {part: slopes[part]}, own, {part: weights[part]}
+            expected, alone[part] = transform.update(*given)
+            jax.tree.map(np.testing.assert_array_equal, direction[part], expected[part])
+
+
 def test_adafactor_keeps_rows_and_columns_and_not_squares():
     state = Optimizer("adafactor").transform().init(drawn())
     sizes = [leaf.size for leaf in jax.tree.leaves(state)]
