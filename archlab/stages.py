@@ -64,6 +64,7 @@ class Schedule:
       warmup: steps of linear warm-up from 0; for "rsqrt" the steps before the fall begins.
       decay: share of the stage, 0 to 1, that "wsd" decays for.
       floor: share of the peak, 0 to 1, that "cosine" and "wsd" end at.
+      before: steps of the stages before, which "rsqrt" goes on from.
 
     Raises:
       ValueError: an unknown kind, or a number out of its range.
@@ -74,14 +75,20 @@ class Schedule:
     warmup: int = 0
     decay: float = 0.2
     floor: float = 0.0
+    before: int = 0
 
     def __post_init__(self):
         if self.kind not in SCHEDULES:
             raise Refusal(f"Schedule.kind={not_one_of(self.kind, SCHEDULES)}", "Schedule.kind")
         if not 0 < self.peak < math.inf:
             raise Refusal(f"Schedule.peak={self.peak}; it is a number above 0", "Schedule.peak")
-        if self.warmup < 0:
-            raise Refusal(f"Schedule.warmup={self.warmup}; it is 0 or more", "Schedule.warmup")
+        for name in ("warmup", "before"):
+            if getattr(self, name) < 0:
+                setting = f"Schedule.{name}"
+                raise Refusal(f"{setting}={getattr(self, name)}; it is 0 or more", setting)
+        if self.before and self.kind != "rsqrt":
+            said = f"and a schedule of kind {self.kind!r} begins with its stage; 'rsqrt' goes on"
+            raise Refusal(f"Schedule.before={self.before}, {said}", "Schedule.before")
         for name in ("decay", "floor"):
             if not 0 <= getattr(self, name) <= 1:
                 setting = f"Schedule.{name}"

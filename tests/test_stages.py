@@ -75,6 +75,7 @@ def test_a_stage_that_cannot_be_is_refused(settings, said):
         {"peak": math.nan},
         {"peak": math.inf},
         {"warmup": -1},
+        {"kind": "rsqrt", "before": -1},
         {"decay": 1.5},
         {"decay": math.nan},
         {"floor": -0.1},

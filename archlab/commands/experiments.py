@@ -164,7 +164,7 @@ def list_() -> None:
     archlab list
     """
     from archlab import experiments
-    from archlab.data.objectives.table import OBJECTIVES
+    from archlab.data.objectives.table import MIXTURES, OBJECTIVES
     from archlab.data.sources import CORPORA, SOURCES
 
     home = experiments.home()
@@ -180,6 +180,8 @@ def list_() -> None:
     )
     print(f"  {'sources':24}{', '.join([*SOURCES, *CORPORA])}")
     print(f"  {'objectives':24}{', '.join(OBJECTIVES)}")
+    print(f"  {'mixtures of them':24}{', '.join(MIXTURES)}")
+    print(f"  {'pairs, of ' + ' and '.join(SOURCES):24}supervised")
 
 
 def register(stages: object, names: list[str]) -> None:

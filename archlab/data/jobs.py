@@ -13,6 +13,7 @@ from archlab.data.options import STREAMING, WINDOWS, Data
 from archlab.data.places import Place
 from archlab.data.plan import DOCUMENTS, Plan, Share, begun
 from archlab.data.roads import Part
+from archlab.data.supervision import SUPERVISED
 from archlab.data.vocabulary import Vocabulary, same
 from archlab.data.writer import Writer
 from archlab.refusal import Refusal, blame
@@ -193,9 +194,10 @@ def fingerprints(part: Part, request: dict) -> dict[str, str]:
     Returns:
       A digest by the source's name, or nothing.
     """
-    if part.text not in sources.SOURCES:
+    name = part.text.removesuffix(f"_{SUPERVISED}")
+    if name not in sources.SOURCES:
         return {}
-    return {part.text: sources.SOURCES[part.text](request["data"]["folder"]).fingerprint()}
+    return {name: sources.SOURCES[name](request["data"]["folder"]).fingerprint()}
 
 
 def files(part: Part) -> dict[str, str]:

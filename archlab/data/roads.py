@@ -20,6 +20,7 @@ from archlab.data import tasks
 from archlab.data.options import EXAMPLES, ROADS, STREAMING, WINDOWS
 from archlab.data.recognition import only_ends, recognized
 from archlab.data.row import DECODER, ENCODER, Row
+from archlab.data.supervision import EncodePairs
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
@@ -94,6 +95,9 @@ def _part(task: seqio.Task, rate: float, wanted: str) -> Part:
         objective = _objective(task, after)
     if is_cut and after and isinstance(after[-1], tasks.Corrupt):
         vocabulary = after[-1].vocabulary
+    for step in steps:
+        if isinstance(step, EncodePairs):
+            vocabulary = step.vocabulary
     can = {WINDOWS: objective is not None, EXAMPLES: is_cut and only_ends(after), STREAMING: True}
     road = wanted or next(road for road in ROADS if can[road])
     if road == WINDOWS and not can[WINDOWS]:

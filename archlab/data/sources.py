@@ -90,33 +90,64 @@ class Source:
 
     def _all(self) -> Iterator[tuple[Document, str]]:
         """Every document of either split, and what it counts as; "" stands for what is no text."""
+        for name, content in self._contents():
+            if content is None:
+                yield Document(name, ""), "broken_gzip"
+            elif name.removesuffix(".gz").endswith(".jsonl"):
+                for number, line in lines(content):
+                    (text,), bucket = fields(line, ("text",))
+                    yield Document(f"{name}:{number}", text), bucket
+            else:
+                text, bucket = _decoded(content)
+                yield Document(name, text), bucket
+
+    def _contents(self) -> Iterator[tuple[str, bytes | None]]:
+        """What is in each file, unpacked; None where it is broken."""
         for name in self.files:
             content = (self.root / name).read_bytes()
             if name.endswith(".gz"):
                 try:
                     content = gzip.decompress(content)
                 except (OSError, EOFError, zlib.error):
-                    yield Document(name, ""), "broken_gzip"
-                    continue
-            if name.removesuffix(".gz").endswith(".jsonl"):
-                for number, line in enumerate(content.split(b"\n"), 1):
-                    if line.strip():
-                        text, bucket = _field(line)
-                        yield Document(f"{name}:{number}", text), bucket
-            else:
-                text, bucket = _decoded(content)
-                yield Document(name, text), bucket
+                    content = None
+            yield name, content
 
 
-def _field(line: bytes) -> tuple[str, str]:
+def lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Cuts a .jsonl file.
+
+    Args:
+      content: of the file.
+
+    Yields:
+      The lines that hold something, with their numbers from 1.
+    """
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.strip():
+            yield number, line
+
+
+def fields(line: bytes, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Reads texts off a line of JSON.
+
+    Args:
+      line: of a .jsonl file.
+      names: of the fields that hold them.
+
+    Returns:
+      The texts, "" where there is none, and what the line counts as, in the words of
+      `Source.counts`: "empty" where the last of them holds nothing but white space.
+    """
     raw, bucket = _decoded(line)
+    none = ("",) * len(names)
     try:
-        fields = json.loads(raw)
+        found = json.loads(raw)
     except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
-        return "", "broken_json"
-    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
-        return "", "missing_text"
-    return fields["text"], bucket if fields["text"].strip() else "empty"
+        return none, "broken_json"
+    texts = tuple(found.get(name) for name in names) if isinstance(found, dict) else ()
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return none, "missing_text"
+    return texts, bucket if texts[-1].strip() else "empty"
 
 
 def _decoded(content: bytes) -> tuple[str, str]:
@@ -125,6 +156,11 @@ def _decoded(content: bytes) -> tuple[str, str]:
     except UnicodeDecodeError:
         text, bucket = content.decode("utf-8", errors="replace"), "invalid_utf8"
     return text, bucket if text.strip() else "empty"
+
+
+def utf8(text: str) -> bytes:
+    """Args: text: of a document. Returns: it, encoded; JSON may hold lone surrogates."""
+    return text.encode("utf-8", "replace")
 
 
 def _share(name: str) -> int:

@@ -1,11 +1,12 @@
 """Tasks: sources and objectives, registered with SeqIO, and encoded once for the index.
 
 `register("mine", source)` names `mine_causal_lm` and so on, an ordinary SeqIO task for each
-objective, and the mixture `mine_ul2`; other mixtures are SeqIO's own. Everything before a task's
-cache placeholder runs once, into a token store; what comes after it is the objective.
+objective, and the mixtures `mine_ul2` and `mine_ul2r`; other mixtures are SeqIO's own. Everything
+before a task's cache placeholder runs once, into a token store; what comes after it is the
+objective.
 
-This file, `corpora` and `features` import SeqIO and TensorFlow, and so do those that know them; the
-process that trains knows none.
+This file, `corpora`, `supervision` and `features` import SeqIO and TensorFlow, and so do those that
+know them; the process that trains knows none.
 """
 
 import dataclasses
@@ -17,11 +18,11 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from archlab.data import corpora, sources
+from archlab.data import corpora, sources, supervision
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
 from archlab.data.features import Adapter, features
-from archlab.data.objectives.table import OBJECTIVES, UL2
+from archlab.data.objectives.table import MIXTURES, OBJECTIVES
 from archlab.data.options import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.tokenizers import NUMBERS
@@ -137,7 +138,7 @@ def register(
     objectives: Sequence[str] = tuple(OBJECTIVES),
     folder: str | None = None,
 ) -> list[str]:
-    """Registers a source with each objective, as SeqIO tasks, and UL2's mixture.
+    """Registers a source with each objective, as SeqIO tasks, and UL2's mixtures.
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))
@@ -181,8 +182,11 @@ def register(
         seqio.TaskRegistry.add(
             task, source=source, preprocessors=steps, output_features=features(vocabulary)
         )
-    if {*UL2} <= {*objectives} and f"{name}_ul2" not in seqio.MixtureRegistry.names():
-        seqio.MixtureRegistry.add(f"{name}_ul2", [(f"{name}_{one}", 1.0) for one in UL2])
+    for mixture, rates in MIXTURES.items():
+        is_new = f"{name}_{mixture}" not in seqio.MixtureRegistry.names()
+        if is_new and {*rates} <= {*objectives}:
+            parts = [(f"{name}_{one}", rate) for one, rate in rates.items()]
+            seqio.MixtureRegistry.add(f"{name}_{mixture}", parts)
     return names
 
 
@@ -223,6 +227,8 @@ def register_all(data: Data, vocabulary: Vocabulary) -> None:
     for name, source in corpora.sources(data).items():
         register(name, source, vocabulary)
     corpora.mix(data, OBJECTIVES)
+    supervision.register("python_stdlib", Vocabulary())
+    supervision.register("folder", vocabulary, data.folder)
 
 
 def _is_same(one: seqio.DataSource, other: seqio.DataSource) -> bool:
@@ -236,15 +242,11 @@ def _own(name: str, folder: str | None) -> seqio.FunctionDataSource:
         found = sources.SOURCES[name](folder)
         COUNTS[name] = found.counts
         return tf.data.Dataset.from_generator(
-            lambda: ({TEXT: _bytes(one.text)} for one in found.documents(split)),
+            lambda: ({TEXT: sources.utf8(one.text)} for one in found.documents(split)),
             output_signature={TEXT: tf.TensorSpec([], tf.string)},
         )
 
     return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")  # JSON may hold lone surrogates
 
 
 COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each of our own sources

@@ -32,13 +32,18 @@ class Optimizer:
       clip: the largest norm of the whole gradient; 0 lets any pass.
       precision: adamw: in which the mean gradient is kept, "float32" or "bfloat16", which takes a
         sixth off weights and moments; the mean squared gradient is float32 in both.
+      factored: adafactor: whether of the mean squared gradient of a large weight only its rows and
+        columns are kept, and not each value's, which takes as much room as the weight.
+      momentum: adafactor: how much of the mean step is kept from step to step, 0 to 1; 0 keeps
+        none, and takes no room.
 
     Raises:
       ValueError: an unknown name, or a number out of its range.
 
     Source: Loshchilov & Hutter 2019 (AdamW); Shazeer & Stern 2018 (Adafactor) with T5's settings:
-      no momentum, decay exponent 0.8, update clipping at 1, steps relative to the weights' own
-      root mean square, and heads × kv as one dimension.
+      decay exponent 0.8, update clipping at 1, steps relative to the weights' own root mean square,
+      and, factored, heads × kv as one dimension; Chowdhery et al. 2022 (PaLM), section 5, for
+      squares that are not factored, with momentum.
     """
 
     name: str = "adamw"
@@ -48,6 +53,8 @@ class Optimizer:
     weight_decay: float = 0.1
     clip: float = 1.0
     precision: str = "float32"
+    factored: bool = True
+    momentum: float = 0.0
 
     def __post_init__(self):
         if self.name not in NAMES:
@@ -56,9 +63,14 @@ class Optimizer:
             said = f"Optimizer.precision={not_one_of(self.precision, PRECISIONS)}"
             raise Refusal(said, "Optimizer.precision")
         if self.name == "adafactor" and self.precision != "float32":
-            said = f"Optimizer.precision={self.precision!r} is adamw's; adafactor keeps no mean"
-            raise Refusal(said, "Optimizer.precision")
-        for name in ("b1", "b2"):
+            said = f"{self.precision!r} is adamw's; all that adafactor keeps is float32"
+            raise Refusal(f"Optimizer.precision={said}", "Optimizer.precision")
+        for name, plain in (("factored", True), ("momentum", 0.0)):
+            if self.name != "adafactor" and getattr(self, name) != plain:
+                setting = f"Optimizer.{name}"
+                said = f"{setting}={getattr(self, name)!r} is adafactor's; adamw has b1 and b2"
+                raise Refusal(said, setting)
+        for name in ("b1", "b2", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 setting = f"Optimizer.{name}"
                 raise Refusal(f"{setting}={getattr(self, name)}; it is in [0, 1)", setting)
@@ -86,11 +98,15 @@ class Optimizer:
             first = optax.scale_by_adam(self.b1, self.b2, self.epsilon, mu_dtype=self.precision)
             first = first if ratio == 1 else _narrowed(first, ratio)
         else:
-            single = optax.chain(
-                _joined(optax.scale_by_factored_rms()),
+            squares = optax.scale_by_factored_rms(self.factored)
+            parts = [
+                _joined(squares) if self.factored else squares,
                 optax.clip_by_block_rms(1.0),
                 optax.scale_by_param_block_rms(),
-            )
+            ]
+            if self.momentum:
+                parts.append(optax.ema(self.momentum, debias=False))
+            single = optax.chain(*parts)
             first = optax.partition({"layers": _each(single), "single": single}, _labels)
         if not self.weight_decay:
             return first
@@ -216,7 +232,8 @@ def rate(schedule: Schedule, steps: int) -> optax.Schedule:
     peak, end = schedule.peak, schedule.peak * schedule.floor
     warmup = max(schedule.warmup, 1)
     if schedule.kind == "rsqrt":
-        return lambda step: peak * jax.lax.rsqrt(jax.numpy.maximum(step, warmup) / warmup)
+        since = schedule.before
+        return lambda step: peak * jax.lax.rsqrt(jax.numpy.maximum(step + since, warmup) / warmup)
     if schedule.kind == "cosine":
         after = optax.cosine_decay_schedule(peak, max(steps - warmup, 1), schedule.floor)
     elif schedule.kind == "wsd":

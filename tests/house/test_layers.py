@@ -27,14 +27,14 @@ LAYERS = """
    surgery/choices data/bins data/options data/order data/packing data/prefetch data/shards
    data/sources data/tokenizers data/objectives/runs
 2  ledger shares stages statements things bridge/table commands/vocabularies evaluation/passages
-   evaluation/tables kernels/pallas report/history train/bits data/code data/corpora data/plan
-   data/store data/vocabulary
+   evaluation/tables kernels/pallas report/history train/bits data/code data/corpora data/pairs
+   data/plan data/store data/vocabulary
 3  compiled bridge/family bridge/model bridge/words model/attention report/figures show/row
    show/statistics train/optimizer data/features data/writer data/objectives/masks
    data/objectives/objective
 4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
    data/readers data/objectives/denoising data/objectives/infilling data/objectives/language
-   data/objectives/masking
+   data/objectives/masking data/supervision
 5  bridge/families evaluation/formats model/mlp model/norm data/objectives/table
 6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/roads data/streamed
@@ -60,8 +60,11 @@ LAYERS = """
 # Who may import a library: a file, or a folder ending in a slash.
 OWNERS = {
     "gin": ("config", "statements", "data/recognition"),
-    "seqio": ("data/corpora", "data/documents", "data/features", "data/roads", "data/tasks"),
-    "tensorflow": ("data/corpora", "data/features", "data/tasks"),
+    "seqio": (
+        *("data/corpora", "data/documents", "data/features", "data/roads", "data/supervision"),
+        "data/tasks",
+    ),
+    "tensorflow": ("data/corpora", "data/features", "data/supervision", "data/tasks"),
     "tokenizers": ("data/huggingface",),
     "apache_beam": ("data/beam",),
     "fsspec": ("data/places",),

@@ -59,9 +59,45 @@ def test_a_mean_in_bfloat16_takes_half_the_room_and_goes_nearly_the_same_way():
     assert 0 < error < 0.01
 
 
-def test_adafactor_has_no_mean_to_keep_in_another_precision():
-    with pytest.raises(ValueError, match="precision='bfloat16' is adamw's; adafactor keeps no"):
+def test_what_is_of_one_optimizer_is_refused_beside_another():
+    with pytest.raises(ValueError, match="precision='bfloat16' is adamw's; all that adafactor"):
         Optimizer("adafactor", precision="bfloat16")
+    for field, value in (("factored", False), ("momentum", 0.5)):
+        with pytest.raises(ValueError, match=f"{field}={value} is adafactor's; adamw has b1"):
+            Optimizer(**{field: value})
+
+
+def test_palms_adafactor_is_its_formula_in_float64():
+    optimizer = Optimizer("adafactor", weight_decay=0.0, factored=False, momentum=0.7)
+    transform, places = optimizer.transform(), (("head", "head_DV"), ("decoder", "bias_RH"))
+    weights = drawn()
+    weights["decoder"]["bias_RH"] *= 1e-5  # smaller than the least that a step is relative to
+    state = transform.init(weights)
+    kept = dict.fromkeys(places, (0.0, 0.0))
+    for step in range(1, 5):
+        slope = jax.tree.map(lambda leaf: step**2 * leaf, drawn(step))  # noqa: B023
+        direction, state = transform.update(slope, state, weights)
+        for part, name in places:
+            wide, weight = (np.asarray(tree[part][name], np.float64) for tree in (slope, weights))
+            square, mean = kept[part, name]
+            square = (1 - step**-0.8) * square + step**-0.8 * wide**2
+            way = wide / np.sqrt(square)
+            way /= max(1.0, np.sqrt(np.mean(way**2)))
+            way *= max(1e-3, np.sqrt(np.mean(weight**2)))
+            kept[part, name] = square, (mean := 0.7 * mean + 0.3 * way)
+            np.testing.assert_allclose(direction[part][name], mean, rtol=2e-5, atol=1e-8)
+
+
+def test_squares_and_steps_of_a_stack_are_split_as_its_weights_are():
+    mesh = Mesh(4, 2).abstract()
+    model = Transformer(Size(2, 16, 48, 4, 6, 40), Architecture("causal_decoder"))
+    batch = batches.abstract("decoder", 8, 5, 3)
+    optimizer = Optimizer("adafactor", factored=False, momentum=0.9)
+    state = shapes(model, optimizer, mesh, batch)
+    placed = {leaf.shape: leaf.sharding for leaf in jax.tree.leaves(state.weights)}
+    large = [leaf for leaf in jax.tree.leaves(state.moments) if leaf.size > 100]
+    assert len(large) == 2 * len([one for one in jax.tree.leaves(state.weights) if one.size > 100])
+    assert all(leaf.sharding == placed[leaf.shape] for leaf in large)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adafactor"])
@@ -195,6 +231,16 @@ def test_t5s_own_schedule():
         np.testing.assert_allclose(learning_rate(step), 1 / np.sqrt(max(step, 10_000)), rtol=1e-6)
 
 
+def test_a_rate_goes_on_where_the_stage_before_left_it():
+    whole, rest = (
+        rate(Schedule("rsqrt", peak=0.01, warmup=100, before=before), 1000) for before in (0, 50)
+    )
+    for step in (1, 50, 51, 400):
+        assert float(rest(step)) == float(whole(50 + step))
+    with pytest.raises(ValueError, match="before=7, and a schedule of kind 'cosine' begins"):
+        Schedule("cosine", before=7)
+
+
 def test_a_schedule_longer_than_its_stage_is_refused():
     with pytest.raises(ValueError, match="warm-up of 90 .* decay of 20 .* of 100; .*warmup=80"):
         rate(Schedule("wsd", warmup=90, decay=0.2), 100)
@@ -211,6 +257,7 @@ def test_a_schedule_longer_than_its_stage_is_refused():
         ("epsilon", 0.0),
         ("clip", math.nan),
         ("weight_decay", math.inf),
+        ("momentum", 1.0),
     ],
 )
 def test_a_number_out_of_range_is_refused(field, value):

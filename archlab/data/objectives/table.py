@@ -24,6 +24,7 @@ OBJECTIVES: dict[str, Objective] = {
     "ul2_r8": Denoising(mean=8.0, mode="R"),
     "ul2_x3": Denoising(rate=0.5, mode="X"),
     "ul2_x8": Denoising(rate=0.5, mean=8.0, mode="X"),
+    "ul2_x32": Denoising(mean=32.0, mode="X"),
     "ul2_x64": Denoising(mean=64.0, mode="X"),
     "ul2_x64_half": Denoising(rate=0.5, mean=64.0, mode="X"),
     "ul2_x64_rolled": Denoising(mean=64.0, mode="X", is_rolled=True),
@@ -42,3 +43,8 @@ OBJECTIVES: dict[str, Objective] = {
 # Tay et al. 2022: the seven denoisers, equally often. Their table has `ul2_s_quarter` in place of
 # `ul2_s`, which the released code calls prefix_lm.
 UL2 = ("ul2_r3", "ul2_r8", "ul2_x3", "ul2_x8", "ul2_x64", "ul2_x64_half", "ul2_s")
+# Tay et al. 2022 (U-PaLM), section 3: half S, a quarter R, and a quarter X, in spans of 32 or at a
+# rate of a half. Ours is to take the two by turns, and the half in spans of 8: in rows of 2,048
+# tokens spans of 3 would take twice the sentinels that most vocabularies have.
+UL2R = {"ul2_s": 4.0, "ul2_r3": 2.0, "ul2_x32": 1.0, "ul2_x8": 1.0}
+MIXTURES = {"ul2": dict.fromkeys(UL2, 1.0), "ul2r": UL2R}

@@ -1,5 +1,6 @@
 """Every objective of the table, on every row that it fits: full, in range, and the row's own."""
 
+import collections
 import dataclasses
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
-from archlab.data.objectives.table import OBJECTIVES, UL2
+from archlab.data.objectives.table import MIXTURES, OBJECTIVES, UL2
 from archlab.data.packing import pack
 from archlab.data.row import DECODER, ENCODER, KINDS, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
@@ -97,6 +98,17 @@ def test_ul2_is_seven_denoisers_with_their_modes():
         for inputs, targets in sum(by_row(made(name, row, text), 3), []):
             assert inputs[0] == V.modes[modes[name]]
             assert not {*inputs[1:], *targets} & {*V.modes.values()}
+
+
+def test_ul2r_is_half_s_and_a_quarter_of_each_other_and_has_its_sentinels_at_2048():
+    shares = collections.Counter()
+    for name, rate in MIXTURES["ul2r"].items():
+        shares[OBJECTIVES[name].mode] += rate / sum(MIXTURES["ul2r"].values())
+        OBJECTIVES[name].check(name, Row(1024, 1024, DECODER), Vocabulary())
+    assert shares == {"S": 0.5, "R": 0.25, "X": 0.25}
+    assert {OBJECTIVES[name].mean for name in MIXTURES["ul2r"] if name != "ul2_s"} == {3, 8, 32}
+    with pytest.raises(ValueError, match="sentinels"):
+        OBJECTIVES["ul2_x3"].check("ul2_x3", Row(1024, 1024, DECODER), Vocabulary())
 
 
 def test_a_quarter_is_the_end():

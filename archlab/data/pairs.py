@@ -1,0 +1,98 @@
+"""Pairs: what is asked, and what is to be said to it, without TensorFlow.
+
+They come from the files that text comes from, and are held out as it is: where the name of a
+document is drawn, a line of a file or a whole module.
+"""
+
+import ast
+import dataclasses
+import textwrap
+from collections.abc import Iterator
+
+from archlab.data import sources
+from archlab.data.sources import Document, Source
+
+NAMES = ("inputs", "targets")  # of a line's fields
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair(Document):
+    """A document that answers something.
+
+    Args:
+      inputs: what it answers.
+    """
+
+    inputs: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs(Source):
+    """Pairs in files under one root: lines of .jsonl, and functions of .py with what they do.
+
+    Example, of .jsonl and of .py:
+      {"inputs": "What is the capital of France?", "targets": "Paris"}
+
+      def area(radius):              inputs    def area(radius):
+          \"\"\"Area of a disc.\"\"\"                    return pi * radius**2
+          return pi * radius**2      targets   Area of a disc.
+    """
+
+    def _all(self) -> Iterator[tuple[Pair, str]]:
+        """Every pair of either split, and what it counts as."""
+        for name, content in self._contents():
+            if content is None:
+                yield Pair(name, ""), "broken_gzip"
+            elif name.endswith(".py"):
+                for inputs, targets in described(content):
+                    yield Pair(name, targets, inputs), "kept"
+            elif name.removesuffix(".gz").endswith(".jsonl"):
+                for number, line in sources.lines(content):
+                    (inputs, targets), bucket = sources.fields(line, NAMES)
+                    yield Pair(f"{name}:{number}", targets, inputs), bucket
+            else:
+                yield Pair(name, ""), "missing_text"
+
+
+def pairs(name: str, folder: str | None = None) -> Pairs:
+    """Names a source's pairs.
+
+    Args:
+      name: of `sources.SOURCES`.
+      folder: for `sources.folder`.
+
+    Returns:
+      The pairs in its files.
+
+    Raises:
+      ValueError: see the source.
+    """
+    own = sources.SOURCES[name](folder)
+    return Pairs(own.name, own.root, own.files)
+
+
+def described(content: bytes) -> Iterator[tuple[str, str]]:
+    """Finds the functions of a module that say what they do.
+
+    Args:
+      content: of a .py file.
+
+    Yields:
+      A function without its docstring, and the docstring's first paragraph in one line; nothing of
+      a file that is no Python.
+    """
+    try:
+        tree, text = ast.parse(content), content.decode("utf-8").split("\n")
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or len(node.body) < 2:
+            continue
+        said = (ast.get_docstring(node) or "").partition("\n\n")[0]
+        first = node.body[0]
+        if said.strip() and first.lineno > node.lineno and node.body[1].lineno > first.end_lineno:
+            kept = [
+                *text[node.lineno - 1 : first.lineno - 1],
+                *text[first.end_lineno : node.end_lineno],
+            ]
+            yield textwrap.dedent("\n".join(kept)), " ".join(said.split())
