@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix bench-peers clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -63,6 +63,9 @@ bench-data: .venv/tested  ## batches beside those of SeqIO and t5, in ten minute
 
 compile-matrix: .venv/tested  ## every architecture compiled for every pod, in an hour; writes docs/compiled.md
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.matrix
+
+experiments: .venv/tested  ## the systems people know: counted, planned, compiled for a pod; writes docs/experiments.md
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.named
 
 bench-peers: .venv/tested  ## training steps beside MaxText's and Hugging Face's; writes a section of docs/performance.md
 	$(QUIET) $(BIN)/python -m benchmarks.rivals.compare $(BENCH)

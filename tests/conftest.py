@@ -37,6 +37,7 @@ hypothesis.settings.load_profile("house")
 LONG = {
     "test_run.py",
     "test_run_roads.py",
+    "test_experiments_named.py",
     "test_step.py",
     "test_transformer.py",
     "test_generate.py",

@@ -34,7 +34,7 @@ def test_hours_are_flops_over_what_the_chips_reach():
 
 
 def test_t5_xxl_on_its_pod():
-    run = config.read("t5_xxl_then_lm").run
+    run = config.read("t5_1_1_xxl").run
     made = Plan(run, "v5p")
     assert made.many == 256 and sum(made.parameters.values()) == 11_135_332_352
     assert made.checkpoint > 4 * 11_135_332_352 and made.held["weights"] < made.checkpoint / 256 + 1

@@ -94,7 +94,7 @@ def config(
     """Prints settings, parameters, steps and FLOPs.
 
     \b
-    archlab config t5_xxl_then_lm
+    archlab config flan_t5_xxl
     archlab config quickstart --set Size.layers=8
     """
     from archlab import config as experiments

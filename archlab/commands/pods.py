@@ -30,7 +30,7 @@ def plan(
     In seconds, and without compiling it.
 
     \b
-    archlab plan t5_xxl_then_lm --chip v5p
+    archlab plan flan_t5_xxl --chip v5p
     archlab plan quickstart --chip h100 --chips 8 --mfu 0.4 --price 2.5
     """
     from archlab import config
@@ -88,7 +88,7 @@ def compile_(
     long the compiler thinks a step is. Needs libtpu, which comes with archlab[tpu], and minutes.
 
     \b
-    archlab compile t5_xxl_then_lm --topology v5p:4x8x8
+    archlab compile flan_t5_xxl --topology v5p:4x8x8
     archlab compile quickstart --topology v5e:4x4 --slices 2 --set Mesh.slice=2
     """
     from archlab import config

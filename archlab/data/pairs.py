@@ -28,7 +28,7 @@ class Pair(Document):
 
 @dataclasses.dataclass(frozen=True)
 class Pairs(Source):
-    """Pairs in files under one root: lines of .jsonl, and functions of .py with what they do.
+    """Pairs in files: lines of .jsonl, and functions of .py with what they do.
 
     Example, of .jsonl and of .py:
       {"inputs": "What is the capital of France?", "targets": "Paris"}

@@ -7,11 +7,11 @@ from archlab.compilation import Compilation
 
 
 def test_plan_says_what_a_run_will_cost(capsys, fails):
-    asked = ["plan", "t5_xxl_then_lm", "--chip", "v5p", "--mfu", "0.4", "--price", "2"]
+    asked = ["plan", "flan_t5_xxl", "--chip", "v5p", "--mfu", "0.4", "--price", "2"]
     assert commands.main(asked) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].split() == ["parameters", "11,135,332,352"]
-    assert "256 v5p (data 256), at 40% of peak" in said[2] and "of 95 GiB" in said[3]
+    assert "256 v5p (data 64 × model 4), at 40% of peak" in said[2] and "of 95 GiB" in said[3]
     total, price = (
         next(line for line in said if line.startswith(word)) for word in ("total", "pr")
     )
@@ -26,11 +26,11 @@ def test_plan_says_what_a_run_will_cost(capsys, fails):
 
 
 def test_plan_says_what_the_gradient_keeps(capsys):
-    assert commands.main(["plan", "t5_xxl_then_lm"]) == 0
+    assert commands.main(["plan", "t5_1_1_xxl"]) == 0
     least = capsys.readouterr().out
-    assert commands.main(["plan", "t5_xxl_then_lm", "--set", "Run.remat=full"]) == 0
-    assert "kept for the gradient 18.3 GiB" in least
-    assert "kept for the gradient 1.8" in capsys.readouterr().out
+    assert commands.main(["plan", "t5_1_1_xxl", "--set", "Run.remat=full"]) == 0
+    assert "kept for the gradient 11.2 GiB" in least
+    assert "kept for the gradient 1.14 GiB" in capsys.readouterr().out
 
 
 @pytest.fixture

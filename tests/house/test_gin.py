@@ -112,20 +112,21 @@ def test_words_of_different_folders_bind_different_keys():
 
 def test_every_choice_of_words_composes(tmp_path):
     path = tmp_path / "mine.gin"
-    many = ("mesh", "size")  # each is met by some of the others, and not by all
+    many = ("mesh", "size", "optimizer")  # each is met by some of the others, and not by all
     others = [paths for name, paths in FOLDERS.items() if name not in many]
-    meshes, sizes = (itertools.cycle(FOLDERS[name]) for name in many)
-    for rest, mesh, size in zip(itertools.product(*others), meshes, sizes, strict=False):
-        choice = [*rest, mesh, size]
+    some = zip(*(itertools.cycle(FOLDERS[name]) for name in many), strict=True)
+    for rest, own in zip(itertools.product(*others), some, strict=False):
+        choice = [*rest, *own]
         text = "".join(f"include '{word.relative_to(HOME)}'\n" for word in choice)
-        scope = next(
-            (key.split("/")[0] + "/" for word in choice for key in keys(word) if "/" in key), ""
-        )
-        text += f"Run.stages = [@{scope}Stage()]\n"
-        text += f"{scope}Stage.mixture = 'python_stdlib_prefix_lm'\n{scope}Stage.tokens = '1B'\n"
+        keyed = {key.rpartition("/")[0] for word in choice for key in keys(word)} - {""}
+        scopes = [f"{scope}/" for scope in sorted(keyed)] or [""]
+        text += f"Run.stages = [{', '.join(f'@{scope}Stage()' for scope in scopes)}]\n"
+        for scope in scopes:
+            text += f"{scope}Stage.mixture = 'python_stdlib_prefix_lm'\n"
+            text += f"{scope}Stage.tokens = '100B'\n"
         path.write_text(text)
         # An experiment whose positions are learnt says how many there are.
-        assert config.read(path, ["Size.positions=1024"]).run.size.layers >= 1
+        assert config.read(path, ["Size.positions=2048"]).run.size.layers >= 1
 
 
 PUBLISHED = [
@@ -142,9 +143,6 @@ PUBLISHED = [
     # BertForMaskedLM, less the vectors of its two kinds of texts, of which archlab has one.
     ("bert_base", "bert", {}, 109_514_298 - 2 * 768),
     ("bert_large", "bert", {}, 335_174_458 - 2 * 1024),
-    # Of these only what their papers round to: 8.63 billion in table 1, 20 billion in the title.
-    ("palm_8b", "causal_decoder", {}, 8.63e9),
-    ("ul2_20b", "t5_v1_1", {"activation": "swiglu"}, 20e9),
 ]
 
 
@@ -156,16 +154,4 @@ def test_published_sizes_have_the_published_parameters(size, architecture, words
     path.write_text(text + "Run.stages = [@Stage()]\nStage.mixture = 'x'\nStage.tokens = '1B'\n")
     run = config.read(path, [f"Architecture.{name}={word!r}" for name, word in words.items()]).run
     found = sum(parameters(run.size, run.architecture).values())
-    if isinstance(count, int):
-        assert found == count
-    else:
-        assert float(f"{found:.2g}" if count == 20e9 else f"{found:.3g}") == count
-
-
-def test_t5_xxl_has_the_published_parameters_and_exact_budgets():
-    read = config.read("t5_xxl_then_lm")
-    assert sum(parameters(read.run.size, read.run.architecture).values()) == 11_135_332_352
-    first, second = read.run.stages
-    for stage, budget in ((first, 10**12), (second, 10**11)):
-        step = stage.rows * (stage.inputs + stage.targets)
-        assert (stage.total_steps - 1) * step < budget <= stage.total_steps * step
+    assert found == count
