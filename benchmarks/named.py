@@ -95,12 +95,12 @@ def cost(name: str, run: Run) -> list[str]:
     made = Plan(run, named.chip, mfu=MFU)
     assert f"/{named.pod}.gin'" in experiments.find(name).read_text()
     stages = ", then ".join(
-        f"{one.mixture}, {one.total_tokens / 1e9:,.3g}B tokens" for one in run.stages
+        f"{one.mixture}, {one.total_tokens / 1e9:,.0f}B tokens" for one in run.stages
     )
     hours, days = (sum(getattr(one, what) for one in made.costs) for what in ("chip_hours", "days"))
     counted = f"{sum(made.parameters.values()):,}"
     many = f"{made.many:,} {named.chip}"
-    return [f"`{name}`", stages, counted, named.parameters, many, f"{hours:,.3g}", f"{days:.3g}"]
+    return [f"`{name}`", stages, counted, named.parameters, many, f"{hours:,.0f}", f"{days:.3g}"]
 
 
 def largest(made: Plan) -> int:
