@@ -181,7 +181,7 @@ def list_() -> None:
     print(f"  {'sources':24}{', '.join([*SOURCES, *CORPORA])}")
     print(f"  {'objectives':24}{', '.join(OBJECTIVES)}")
     print(f"  {'mixtures of them':24}{', '.join(MIXTURES)}")
-    print(f"  {'pairs, of ' + ' and '.join(SOURCES):24}supervised")
+    print(f"  {'pairs':24}{', '.join(f'{source}_supervised' for source in SOURCES)}")
 
 
 def register(stages: object, names: list[str]) -> None:
