@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-generation clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -69,6 +69,9 @@ experiments: .venv/tested  ## the systems people know: counted, planned, compile
 
 bench-peers: .venv/tested  ## training steps beside MaxText's and Hugging Face's; writes a section of docs/performance.md
 	$(QUIET) $(BIN)/python -m benchmarks.rivals.compare $(BENCH)
+
+bench-generation: .venv/tested  ## generation beside Hugging Face's; writes a section of docs/performance.md
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.generation
 
 clean:  ## removes what make made, all but runs/
 	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build archlab.egg-info .pytest_cache .ruff_cache

@@ -73,6 +73,15 @@ WAYS = {  # how many prompts, how both are told to continue them, and whether th
         True,
     ),
 }
+FORM = """## Generation
+
+Written by `make bench-generation`. The same weights in one process, float32, {tokens} tokens after
+prompts of 16 to 64, none of which ends a text. × is how many times as long transformers took, on
+eager PyTorch with one thread or all, whichever was the faster at first: the median of {rounds}
+turns with the least and the greatest. *Same*: whether both said the same tokens. {where},
+{versions}, PyTorch {torch}.
+
+{table}"""
 
 
 def prompts(number: int) -> list[list[int]]:
@@ -106,6 +115,17 @@ def theirs(model: torch.nn.Module, given: list[list[int]], how: dict) -> list[li
     return said[:, -TOKENS:].tolist()
 
 
+def threaded(call: Callable) -> None:
+    """Gives PyTorch the number of threads with which a call is the faster: one, or all."""
+    seconds = {}
+    for threads in (1, os.cpu_count()):
+        torch.set_num_threads(threads)
+        since = time.perf_counter()
+        call()
+        seconds[threads] = time.perf_counter() - since
+    torch.set_num_threads(min(seconds, key=seconds.get))
+
+
 def turns(calls: dict[str, Callable]) -> dict[str, list[float]]:
     """Seconds of each call, turn by turn; the first turn, which compiles, is left out."""
     seconds = {name: [] for name in calls}
@@ -123,7 +143,9 @@ def measured(name: str) -> list[list[str]]:
     kind, config = MODELS[name]
     torch.manual_seed(0)
     other = kind(config).eval()
-    other.generation_config = transformers.GenerationConfig(pad_token_id=0, decoder_start_token_id=0)
+    other.generation_config = transformers.GenerationConfig(
+        pad_token_id=0, decoder_start_token_id=0
+    )
     with tempfile.TemporaryDirectory() as folder:
         other.save_pretrained(folder)
         own = huggingface.read(Path(folder))
@@ -136,6 +158,7 @@ def measured(name: str) -> list[list[str]]:
             "own": lambda: generate(model, weights, ENDLESS, given, manner, rows),  # noqa: B023
             "theirs": lambda: theirs(other, given, how),  # noqa: B023
         }
+        threaded(calls["theirs"])
         seconds = turns(calls)
         ratios = [one / two for one, two in zip(seconds["theirs"], seconds["own"], strict=True)]
         rate = rows * TOKENS / statistics.median(seconds["own"])
@@ -150,16 +173,14 @@ def measured(name: str) -> list[list[str]]:
 def main() -> None:
     """Measures, and writes the section."""
     lines = [line for name in MODELS for line in measured(name)]
-    where = f"{platform.machine()}, {os.cpu_count()} cores"
-    versions = f"JAX {jax.__version__}, transformers {transformers.__version__}"
-    text = f"""## Generation
-
-Written by `make bench-generation`. The same weights, float32, {TOKENS} tokens after prompts of 16 to 64, none of which ends
-a text. × is how many times as long transformers took on eager PyTorch, the median of {ROUNDS} turns with the least and
-the greatest; *same* whether both said the same tokens. {where}, {versions}, PyTorch {torch.__version__}.
-
-{table(["model", "how", "tokens/s", "×", "same"], lines)}
-"""
+    text = FORM.format(
+        tokens=TOKENS,
+        rounds=ROUNDS,
+        where=f"{platform.machine()}, {os.cpu_count()} cores",
+        versions=f"JAX {jax.__version__}, transformers {transformers.__version__}",
+        torch=torch.__version__,
+        table=table(["model", "how", "tokens/s", "×", "same"], lines),
+    )
     page = PAGE.read_text(encoding="utf-8")
     old = re.search(r"## Generation\n.*?(?=\n## |\Z)", page, re.DOTALL)
     page = page.replace(old.group(), text) if old else f"{page.rstrip()}\n\n{text}"

@@ -108,3 +108,56 @@ def likeness(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(ink.png(drawing.grid(alike)))
     print(out)
+
+
+@app.command()
+def harness(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    tasks: Annotated[str, typer.Option(metavar="NAME,…", help="Of the harness, or of --include.")],
+    include: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Your own tasks, as YAML.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Examples ahead of a question.", show_default="the task's")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Questions of a task.", show_default="all")
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="How it is asked.", show_default="as it was trained to be"),
+    ] = "",
+    rows: Annotated[int, typer.Option(min=1, help="Texts that are continued together.")] = 8,
+    step: Annotated[
+        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write all that the harness says.")
+    ] = None,
+) -> None:
+    """Takes tasks of EleutherAI's lm-evaluation-harness with a run.
+
+    \b
+    archlab harness runs/quickstart --tasks piqa,lambada_openai --limit 200
+    archlab harness runs/quickstart --tasks mine --include ./tasks --out mine.json
+    """
+    import json
+
+    from archlab import compiled
+    from archlab.evaluation import runs as subjects
+    from archlab.evaluation.formats import Format
+
+    try:
+        from archlab.evaluation import harness as rooms
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{error.name} is not installed; pip install -c .ci/constraints.txt -e '.[harness]'"
+        ) from None
+    compiled.keep(note)
+    subject = subjects.read(run, run.name, step, form)
+    asked = Format(form) if form else rooms.form(subject)
+    model = rooms.Harness(subject, asked, rows)
+    found = rooms.results(model, tasks.split(","), include, shots, limit)
+    if out is not None:
+        out.write_text(json.dumps(found, indent=2, default=str))
+    print(rooms.table(found))

@@ -64,9 +64,10 @@ def generate(
     archlab generate runs/quickstart --prompts many.jsonl --out said.jsonl --beams 4 --penalty 0.6
     archlab generate runs/quickstart --prompt "import" --temperature 0.8 --top-p 0.9 --seed 7
     """
-    from archlab import compiled, trained
+    from archlab import compiled
     from archlab.evaluation import files
     from archlab.evaluation import generate as evaluation
+    from archlab.evaluation import runs as subjects
     from archlab.evaluation.manner import Manner
 
     if bool(prompt) == bool(prompts):
@@ -74,10 +75,18 @@ def generate(
     manner = Manner(tokens, temperature, top_k, top_p, beams, penalty, seed, order, passes)
     asked = files.read(prompts) if prompts else [{files.PROMPT: one} for one in prompt]
     compiled.keep(note)
-    read = trained.load(run, step)
-    words = read.vocabulary
+    read = subjects.read(run, run.name, step)
+    words, kind = read.words, read.model.architecture.kind
     given = [words.encode(one[files.PROMPT]) for one in asked]
-    found = evaluation.generate(read.model, read.weights, words, given, manner, rows)
+    found = evaluation.generate(
+        read.model,
+        read.weights,
+        words,
+        given,
+        manner,
+        rows,
+        is_shifted=kind == "encoder" and read.format().is_shifted,
+    )
     said = [(one, words.decode(one.ids)) for one in found]
     if out is not None:
         out.write_text("".join(f"{line}\n" for line in files.lines(asked, said)))

@@ -1,13 +1,15 @@
 """What is handed on, and what comes back."""
 
 import dataclasses
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from archlab import commands, compiled, config
-from archlab.evaluation import representations
+from archlab import commands, compiled, config, evaluation
+from archlab.evaluation import harness, representations
 from archlab.evaluation import runs as subjects
 from archlab.evaluation.estimate import Estimate
 from archlab.evaluation.lines import Line
@@ -82,3 +84,25 @@ def test_layers_of_runs_are_compared_in_pairs(monkeypatch, capsys, tmp_path):
     assert out.read_bytes().startswith(b"\x89PNG") and asked == [["x", "y", "z"]] * 2
     assert commands.main([*given, "--pooling", "middle"]) == 2
     assert "--pooling middle; it is one of mean, first, last" in capsys.readouterr().err
+
+
+def test_the_harness_is_told_what_was_asked(monkeypatch, capsys, tmp_path):
+    read = dataclasses.make_dataclass("Subject", [("name", str)])("a")
+    monkeypatch.setattr(subjects, "read", lambda *run: {(Path("a"), "a", 7, ""): read}[run])
+    monkeypatch.setattr(harness, "form", lambda subject: (subject, "form"))
+    monkeypatch.setattr(harness, "Harness", lambda *given: given)
+    monkeypatch.setattr(harness, "results", lambda *given: {"given": given})
+    monkeypatch.setattr(harness, "table", lambda found: "a table")
+    given = ["harness", "a", "--tasks", "one,two", "--include", "b", "--shots", "2", "--limit", "9"]
+    out = tmp_path / "found.json"
+    assert commands.main([*given, "--rows", "3", "--step", "7", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == "a table\n"
+    (model, *rest) = json.loads(out.read_text())["given"]
+    assert model[1:] == [[str(read), "form"], 3] and rest == [["one", "two"], "b", 2, 9]
+
+
+def test_a_harness_that_is_not_there_is_named(monkeypatch, fails):
+    monkeypatch.setitem(sys.modules, "archlab.evaluation.harness", None)
+    monkeypatch.delattr(evaluation, "harness", raising=False)
+    said = fails("harness", "a", "--tasks", "one")
+    assert "is not installed; pip install -c .ci/constraints.txt -e '.[harness]'" in said

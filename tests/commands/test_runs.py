@@ -6,25 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from archlab import commands, trained
+from archlab import commands
 from archlab.evaluation import generate
+from archlab.evaluation import runs as subjects
+from archlab.evaluation.formats import Format
 from archlab.evaluation.generate import Text
 from archlab.evaluation.manner import Manner
 
 
+@pytest.fixture(params=["decoder", "encoder"])
+def kind(request):
+    return request.param
+
+
 @pytest.fixture
-def said(monkeypatch):
+def said(monkeypatch, kind):
     """What a run was asked, which says each prompt backwards."""
     words = types.SimpleNamespace(
         encode=lambda text: [ord(letter) for letter in text],
         decode=lambda ids: "".join(map(chr, ids)),
     )
-    read = types.SimpleNamespace(model="model", weights="weights", vocabulary=words)
-    monkeypatch.setattr(trained, "load", lambda folder, step: {(Path("a"), 7): read}[folder, step])
+    model = types.SimpleNamespace(architecture=types.SimpleNamespace(kind=kind))
+    read = types.SimpleNamespace(
+        model=model, weights="weights", words=words, format=lambda: Format("bound", "", True)
+    )
+    known = {(Path("a"), "a", 7): read}
+    monkeypatch.setattr(subjects, "read", lambda *run: known[run])
     found = []
 
-    def continued(model, weights, vocabulary, given, manner, rows):
-        assert (model, weights, vocabulary) == ("model", "weights", words)
+    def continued(*of, is_shifted):
+        given, manner, rows = of[3:]
+        assert of[:3] == (model, "weights", words) and is_shifted == (kind == "encoder")
         found.extend([manner, rows])
         return [Text(prompt[::-1], -0.5, True) for prompt in given]
 

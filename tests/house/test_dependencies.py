@@ -26,6 +26,7 @@ IMPORTED_AS = {
     "tensorflow-datasets": "tensorflow_datasets",
     "rouge-score": "rouge_score",
     "apache-beam": "apache_beam",
+    "lm-eval": "lm_eval",
 }
 
 # Required, though archlab does not import them.
@@ -35,9 +36,11 @@ FOR_OTHERS = {
     "protobuf": "held back for seqio's writer, as the pins explain",
 }
 
-# In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors, and JAX.
+# In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors, JAX and
+# lm-eval.
 FOR_PYTEST = {"pytest-xdist"}
 FOR_JAX = {"libtpu"}
+FOR_HARNESS = {"accelerate"}  # its own backend, which is the oracle
 FOR_T5 = {"babel", "nltk", "rouge-score", "sacrebleu"}
 
 
@@ -88,7 +91,8 @@ def pins() -> list[tuple[str, str, str]]:
 
 def test_what_is_imported_is_required_and_the_other_way_round():
     said = required()
-    names = {IMPORTED_AS.get(name, name): name for name in [*said[""], *said["beam"]]}
+    asked = [*said[""], *said["beam"], *said["harness"]]
+    names = {IMPORTED_AS.get(name, name): name for name in asked}
     found = libraries("archlab")
     missing = found - set(names)
     assert not missing, "imported, and not in install_requires"
@@ -104,12 +108,14 @@ def test_tests_need_only_what_the_extra_installs():
     unused = {
         name for name in names["dev"] if IMPORTED_AS.get(name, name) not in libraries("tests")
     }
-    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5 | FOR_JAX
+    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5 | FOR_JAX | FOR_HARNESS
 
 
 def test_everything_required_is_pinned():
     names = required()
-    missing = {*names[""], *names["dev"], *names["beam"], "t5"} - {name for name, _, _ in pins()}
+    missing = {*(one for all_ in ("", "dev", "beam", "harness") for one in names[all_]), "t5"} - {
+        name for name, _, _ in pins()
+    }
     assert not missing
 
 

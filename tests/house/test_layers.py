@@ -47,10 +47,10 @@ LAYERS = """
    evaluation/unmasking surgery/outcome train/meter
 12 plain program evaluation/generate evaluation/probing evaluation/validation surgery/operation
    train/loop train/position
-13 account plan evaluation/files evaluation/suite train/checkpoint
+13 account plan evaluation/files evaluation/harness evaluation/suite train/checkpoint
 14 compilation config trained
-15 start bridge/runs commands/runs commands/tasks evaluation/runs
-16 agreement commands/evaluations commands/models
+15 start bridge/runs commands/tasks evaluation/runs
+16 agreement commands/evaluations commands/models commands/runs
 17 run
 18 commands/experiments
 19 commands/pods
@@ -67,6 +67,7 @@ OWNERS = {
     "tensorflow": ("data/corpora", "data/features", "data/supervision", "data/tasks"),
     "tokenizers": ("data/huggingface",),
     "apache_beam": ("data/beam",),
+    "lm_eval": ("evaluation/harness",),
     "fsspec": ("data/places",),
     "flax": ("model/",),
     "optax": ("train/",),
