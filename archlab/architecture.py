@@ -23,6 +23,7 @@ ACTIVATIONS = (*GATED, "relu", "gelu", "gelu_tanh")
 NORMS = ("rms", "layer")
 PLACES = ("pre", "post", "both")
 HEADS = ("plain", "transformed")
+RUNGS = ("tied_stacks", "merged", "aligned")  # from an encoder-decoder to a prefix decoder
 EPSILON = 1e-6  # T5 and the first Llama: added to the mean square before its root
 TURN = 10_000.0  # RoFormer, section 3.2.2: base of the rotary wavelengths
 
@@ -34,7 +35,7 @@ _WORDS = {
     "norm_place": PLACES,
     "head": HEADS,
 }
-_PAIR = ("shared",)  # what only two stacks can have
+_PAIR = ("shared", *RUNGS)  # what only two stacks can have
 _COUNTS = ("window", "global_every", "global_first")
 _BOUNDS = ("attention_cap", "logit_cap", "local_rotary_base")
 
@@ -59,7 +60,8 @@ class Architecture:
         and what a sublayer adds, and the embedding) or "both" (what a sublayer reads and what it
         adds, and the stack's end).
       parallel: whether a layer's hidden layer reads what its attention reads, one norm of the
-        stream, so that both are added to it at once; with "pre", in architectures of one stack.
+        stream, so that both are added to it at once; with "pre", in architectures of one stack, and
+        in two that are `merged`.
       epsilon: added to the mean square before its root, above 0.
       bias: whether products and layer norms add a bias.
       embedding_norm: whether a norm follows the embedding; the first layer then reads it as it is,
@@ -82,6 +84,16 @@ class Architecture:
       shared: whether an encoder-decoder has one embedding table for both stacks.
       head: "plain", or "transformed": a product, the activation and a norm before the logits, and
         a bias for each token.
+      tied_stacks: whether both of its stacks have one set of weights, tables of places and of
+        distances among them; what the decoder asks of the encoder has its own, unless `merged`.
+      merged: whether its decoder reads the encoder and itself in one attention, with one softmax
+        and one set of weights. Places of the decoder then go on where the inputs of the segment
+        end: the first of them is the number of the inputs, for rotary positions, for tables of
+        places and for windows, which reach back over the inputs too.
+      aligned: whether layer n of its decoder reads what the attention of the encoder's layer n
+        reads, rather than what the encoder ends in. What the encoder's last layer makes is read
+        by nobody then, so an encoder that has weights of its own is one layer less deep, and what
+        it ends in is for the decoder's last.
 
     Raises:
       ValueError: a word that is not in the lists of this file, a number out of its range, or an
@@ -95,7 +107,10 @@ class Architecture:
       (`qk_norm`, local bases); Warner et al. 2024 (ModernBERT), section 2.1 (`embedding_norm`,
       "geglu_exact", bases of 160,000 and 10,000); Hendrycks & Gimpel 2016, section 2 (both GELUs);
       Gehring et al. 2017, section 3.1 ("learned"); Chen et al. 2023 (position interpolation),
-      equation 3, and the released code of Llama 3.1, `apply_scaling` (`rotary_stretch`).
+      equation 3, and the released code of Llama 3.1, `apply_scaling` (`rotary_stretch`); Raffel et
+      al. 2020, section 3.2.2 (`tied_stacks`); He et al. 2018 (layer-wise coordination), section 3
+      (all three of the last); Zhang et al. 2025 (T5Gemma 2) and its released code for `merged`,
+      which turns no keys of the encoder's.
     """
 
     name: str
@@ -121,6 +136,9 @@ class Architecture:
     output_scale: float = 1.0
     shared: bool = True
     head: str = "plain"
+    tied_stacks: bool = False
+    merged: bool = False
+    aligned: bool = False
 
     def __post_init__(self):
         for field, allowed in _WORDS.items():
@@ -175,12 +193,30 @@ class Architecture:
             self._refuse("embedding_norm", "Architecture.norm_place='post' has that norm anyway")
         if self.parallel and self.norm_place != "pre":
             self._refuse("parallel", f"Architecture.norm_place={self.norm_place!r}; 'pre' has it")
-        if self.parallel and self.kind == "encoder_decoder":
+        if self.parallel and self.kind == "encoder_decoder" and not self.merged:
             self._refuse(
-                "parallel", "a decoder reads its encoder between the two; one stack has it"
+                "parallel",
+                "a decoder reads its encoder between the two; one stack has it, or merged",
             )
-        if not self.shared and self.kind != "encoder_decoder":
-            self._refuse("shared", f"an architecture of kind {self.kind} has one stack, one table")
+        self._check_stacks()
+
+    def _check_stacks(self) -> None:
+        """Refuses what two stacks may share, where there are no two or they cannot."""
+        if self.kind != "encoder_decoder":
+            if not self.shared:
+                self._refuse(
+                    "shared", f"an architecture of kind {self.kind} has one stack, one table"
+                )
+            for field in RUNGS:
+                if getattr(self, field):
+                    self._refuse(field, f"an architecture of kind {self.kind} has one stack")
+        if self.merged and self.position == "relative":
+            self._refuse(
+                "merged",
+                "with Architecture.position='relative' attention adds a bias by how far apart two "
+                "places of a row are, and how far the inputs are from what follows them differs "
+                "between the segments of a row; 'rope', 'learned' or 'none' go with it",
+            )
 
     def _refuse(self, field: str, said: str) -> None:
         setting = f"Architecture.{field}"
@@ -221,6 +257,27 @@ class Architecture:
     def kind(self) -> str:
         """How its rows are laid out: "decoder", "encoder_decoder" or "encoder"."""
         return "_".join(self.stacks)
+
+    @property
+    def handed(self) -> str:
+        """What an encoder hands to a decoder.
+
+        "end": what it ends in. "states": what the attention of each layer reads. "keys": the keys
+        and values of each layer, where the decoder would make the same again.
+        """
+        if not self.aligned:
+            return "end"
+        return "keys" if self.tied_stacks and self.merged else "states"
+
+    @property
+    def unread(self) -> int:
+        """Layers that an encoder is less deep by, since nobody would read what they make."""
+        return int(self.aligned and not self.tied_stacks)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some layers have a window and others none."""
+        return bool(self.window and self.global_every)
 
     def is_global(self, number: int) -> bool:
         """Says whether a layer sees past the window.

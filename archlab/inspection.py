@@ -27,7 +27,8 @@ class Part:
     Args:
       name: "decoder/0" for the first layer of the decoder; the weight's path.
       stream: root mean square of the stream after it; None for a weight alone.
-      gradient: root mean square of the gradient of its weights.
+      gradient: root mean square of the gradient of its weights, which are those of two layers where
+        both stacks have the same.
     """
 
     name: str
@@ -67,9 +68,10 @@ def inspect(model: Transformer, rows: int, inputs: int, targets: int, seed: int 
     with jax.default_matmul_precision(model.precision):
         value, squares, slopes = jax.jit(_seen, static_argnums=0)(model, seed, batch)
     parts = []
-    for stack in model.architecture.stacks:
-        each = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(slopes[stack]["layers"])]
-        for number, square in enumerate(squares[stack]):
+    for stack, squares_N in zip(model.architecture.stacks, squares, strict=True):
+        layers = slopes.get(stack, slopes[model.architecture.stacks[-1]])["layers"]
+        each = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(layers)]
+        for number, square in enumerate(squares_N):
             own = np.concatenate([leaf[number].ravel() for leaf in each])
             parts.append(Part(f"{stack}/{number}", math.sqrt(square), _size(own)))
     for keys, leaf in jax.tree_util.tree_flatten_with_path(slopes)[0]:
@@ -99,7 +101,8 @@ def _seen(model: Transformer, seed: int, batch: Batch):
             bias_V=transformer.bias(architecture, weights),
             cap=architecture.logit_cap,
         )
-        return value, {stack: own["layers"]["stream"][0] for stack, own in left[SEEN].items()}
+        seen = [left[SEEN][stack] for stack in architecture.stacks if stack in left[SEEN]]
+        return value, [square_N for own in seen for square_N in own["layers"]["stream"]]
 
     (value, squares), slopes = jax.value_and_grad(mean, has_aux=True)(weights)
     return value, squares, slopes

@@ -85,32 +85,41 @@ def forward(
       FLOPs of one row, padding included.
     """
     width, keys = size.heads * size.kv, size.kv_heads * size.kv
-    own = 2 * size.embed * (width + keys)  # query and out; key and value
+    ask, answer = 2 * size.embed * width, 2 * size.embed * keys  # query and out; key and value
     mlp = (3 if architecture.is_gated else 2) * size.embed * size.mlp
     if size.experts:
         mlp = size.choices * mlp + size.embed * size.experts
-    ask, answer = 2 * size.embed * width, 2 * size.embed * keys
     is_pair = architecture.kind == "encoder_decoder"
     last = targets if is_pair else inputs + targets
     depth = size.depth(architecture.stacks[-1])
-    body = depth * last * (own + mlp)
-    pairs = _pairs(architecture, depth, last, architecture.visibility)
-    if is_pair:
-        first = size.depth("encoder")
-        body += first * inputs * (own + mlp) + depth * (last * ask + inputs * answer)
-        pairs += _pairs(architecture, first, inputs, "full") + depth * last * inputs
+    body = depth * last * (ask + answer + mlp)
+    if not is_pair:
+        pairs = _pairs(architecture, depth, last, last, architecture.visibility)
+    else:
+        first = size.depth("encoder") - architecture.unread
+        body += first * inputs * (ask + answer + mlp)
+        if architecture.handed != "keys":
+            body += depth * inputs * answer
+        pairs = _pairs(architecture, first, inputs, inputs, "full")
+        if architecture.merged:
+            pairs += _pairs(architecture, depth, last, inputs + last, "causal")
+        else:
+            body += depth * last * ask
+            pairs += _pairs(architecture, depth, last, last, "causal") + depth * last * inputs
     if architecture.head == "transformed":
         body += last * size.embed**2
     head = round(2 * (last if scored is None else scored) * size.embed * size.vocab)
     return Flops(2 * body, head, 2 * 2 * width * pairs)
 
 
-def _pairs(architecture: Architecture, depth: int, length: int, visibility: str) -> int:
+def _pairs(
+    architecture: Architecture, depth: int, length: int, memory: int, visibility: str
+) -> int:
     """Counts the pairs of a query and a key of one row, in all layers of a stack."""
     sides = 1 if visibility == "causal" else 2
-    near = min(length, sides * architecture.window + 1)
+    near = min(memory, sides * architecture.window + 1)
     globals_ = sum(architecture.is_global(number) for number in range(depth))
-    return length * (globals_ * length + (depth - globals_) * near)
+    return length * (globals_ * memory + (depth - globals_) * near)
 
 
 def training(

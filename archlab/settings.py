@@ -122,6 +122,16 @@ class Run:
                 "has one stack; Size.layers is its depth",
                 "Size.encoder_layers",
             )
+        paired = [name for name in ("tied_stacks", "aligned") if getattr(architecture, name)]
+        if paired and size.depth("encoder") != size.layers:
+            raise Refusal(
+                f"Size.encoder_layers={size.encoder_layers}, and Architecture.{paired[0]} has each "
+                f"layer beside one of Size.layers={size.layers}; 0 is as deep",
+                "Size.encoder_layers",
+            )
+        if size.layers <= architecture.unread:
+            said = "Architecture.aligned=True takes one off an encoder with weights of its own"
+            raise Refusal(f"Size.layers={size.layers}, and {said}; 2 would do", "Size.layers")
         if size.experts and architecture.bias:
             raise Refusal(
                 f"Architecture.bias=True, and Size.experts={size.experts} hidden layers have "
@@ -177,7 +187,8 @@ class Run:
         """Refuses rows that are longer than the table of positions."""
         lengths, size = (stage.inputs, stage.targets), self.size_in(stage)
         architecture = self.architecture_in(stage)
-        longest = max(lengths) if architecture.kind == "encoder_decoder" else sum(lengths)
+        is_apart = architecture.kind == "encoder_decoder" and not architecture.merged
+        longest = max(lengths) if is_apart else sum(lengths)
         if architecture.position == "learned" and longest > size.positions:
             raise ValueError(
                 f"stage {stage.name}: a row has {longest} positions, and the table that they are "

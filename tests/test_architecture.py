@@ -2,7 +2,14 @@ import math
 
 import pytest
 
-from archlab.architecture import ACTIVATIONS, PLACES, VISIBILITY, Architecture
+from archlab.architecture import (
+    ACTIVATIONS,
+    PLACES,
+    POSITIONS,
+    RUNGS,
+    VISIBILITY,
+    Architecture,
+)
 from archlab.refusal import Refusal
 
 
@@ -91,6 +98,42 @@ def test_what_cannot_be_or_changes_nothing_is_refused(about, settings, said):
 def test_what_stands_between_attention_and_hidden_layer_forbids_that_they_are_parallel():
     with pytest.raises(Refusal, match="a decoder reads its encoder between the two"):
         Architecture("encoder_decoder", parallel=True)
+    assert Architecture("encoder_decoder", merged=True, parallel=True).parallel
+
+
+@pytest.mark.parametrize("field", RUNGS)
+def test_only_two_stacks_can_be_tied_merged_or_aligned(field):
+    for name in VISIBILITY:
+        if name == "encoder_decoder":
+            assert getattr(Architecture(name, **{field: True}), field)
+            continue
+        with pytest.raises(Refusal, match=f"{field}=True; an .* has one stack") as caught:
+            Architecture(name, **{field: True})
+        assert caught.value.about == f"Architecture.{field}"
+
+
+def test_merged_attention_has_no_bias_by_distance():
+    with pytest.raises(Refusal, match="merged=True; with .*'relative'.* or 'none' go with it"):
+        Architecture("encoder_decoder", "relative", merged=True)
+    for position in set(POSITIONS) - {"relative"}:
+        assert Architecture("encoder_decoder", position, merged=True).merged
+
+
+@pytest.mark.parametrize(
+    "tied, merged, aligned, handed, unread",
+    [
+        (False, False, False, "end", 0),
+        (True, True, False, "end", 0),
+        (False, False, True, "states", 1),
+        (False, True, True, "states", 1),
+        (True, False, True, "states", 0),
+        (True, True, True, "keys", 0),
+    ],
+)
+def test_what_an_encoder_hands_on_is_what_nobody_makes_again(tied, merged, aligned, handed, unread):
+    rungs = {"tied_stacks": tied, "merged": merged, "aligned": aligned}
+    found = Architecture("encoder_decoder", **rungs)
+    assert (found.handed, found.unread) == (handed, unread)
 
 
 @pytest.mark.parametrize("name", VISIBILITY)
@@ -135,6 +178,8 @@ def test_ingredients_go_on_under_another_name_but_for_those_of_two_stacks():
     own = Architecture("encoder_decoder", "learned", bias=True, shared=False)
     assert own.named("encoder") == Architecture("encoder", "learned", bias=True)
     assert own.named("encoder_decoder") == own
+    top = Architecture("encoder_decoder", **dict.fromkeys(RUNGS, True))
+    assert top.named("prefix_decoder") == Architecture("prefix_decoder")
     assert Architecture("encoder", bias=True).named("encoder_decoder") == Architecture(
         "encoder_decoder", bias=True
     )

@@ -1,5 +1,6 @@
 """What is seen of a model is what it is, and every cell starts sane."""
 
+import dataclasses
 import math
 
 import jax
@@ -47,6 +48,20 @@ def test_every_cell_starts_as_what_knows_nothing_and_no_layer_is_dead_or_explode
     assert all(part.gradient > 0 for part in found.parts)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_layers_of_both_stacks_are_told_and_every_weight_is_learnt_on_each_rung(tied):
+    rungs = {"tied_stacks": tied, "merged": True, "aligned": True}
+    cell = ("encoder_decoder", "rope", "rms", "pre", "relu")
+    model = made(*cell, **rungs)
+    model = model.clone(size=dataclasses.replace(model.size, encoder_layers=0))
+    found = inspection.inspect(model, 2, 5, 6)
+    layers = [part.name for part in found.parts if part.stream is not None]
+    assert layers == ["encoder/0", *["encoder/1"] * tied, "decoder/0", "decoder/1"]
+    same = {part.name: part.gradient for part in found.parts}
+    assert (same["encoder/0"] == same["decoder/0"]) == tied
+    assert all(part.gradient > 0 for part in found.parts)
+
+
 def test_what_is_seen_is_the_stream_the_loss_and_the_gradient_themselves():
     model = made("encoder", "none", "rms", "pre", "relu", tied=False)
     found = inspection.inspect(model, 2, 5, 6, seed=3)
@@ -62,7 +77,7 @@ def test_what_is_seen_is_the_stream_the_loss_and_the_gradient_themselves():
     slope = np.zeros_like(weights["head"]["head_DV"], np.float64)
     for row in range(2):
         wide.row = row
-        x = wide.stack("encoder", "embedding", batch.encoder, "full", None, None)
+        x, _ = wide.stack("encoder", "embedding", batch.encoder, "full")
         odds = np.exp(logs[row])
         odds[np.arange(11), batch.target_BL[row]] -= 1
         slope += x[5:].T @ odds[5:] / 12

@@ -54,6 +54,10 @@ def attends(ask: int, answer: int, width: int) -> float:
     [
         *((SIZE, architecture) for architecture in KINDS),
         (UNEVEN, Architecture("encoder_decoder", shared=False, qk_norm=True, logit_cap=30.0)),
+        (
+            SIZE,
+            Architecture("encoder_decoder", tied_stacks=True, merged=True, aligned=True),
+        ),
     ],
     ids=lambda one: one.activation if isinstance(one, Architecture) else str(one.encoder_layers),
 )
@@ -70,7 +74,8 @@ def test_flops_are_those_of_unrolled_compiled_programs_part_by_part(size, archit
     last = TARGETS if is_pair else INPUTS + TARGETS
     read = [(last, last)] * size.layers
     if is_pair:
-        read += [(last, INPUTS)] * size.layers + [(INPUTS, INPUTS)] * size.depth("encoder")
+        deep = size.depth("encoder") - (architecture.aligned and not architecture.tied_stacks)
+        read += [(last, INPUTS)] * size.layers + [(INPUTS, INPUTS)] * deep
     attention, wider = (
         sum(attends(*lengths, width) for lengths in read) for width in (SIZE.kv, 2 * SIZE.kv)
     )
@@ -186,18 +191,44 @@ def test_a_decoder_visits_its_weights_and_an_encoder_decoder_about_half_of_its()
             assert seen == stored
 
 
-def test_flops_of_an_encoder_decoder_are_the_sum_over_both_of_its_stacks():
-    """Counted weight by weight: inputs pass the encoder and the decoder's cross key and value."""
-    architecture = Architecture("encoder_decoder")
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("aligned", [False, True])
+def test_flops_of_an_encoder_decoder_are_the_sum_over_both_of_its_stacks(tied, merged, aligned):
+    """Counted weight by weight: by how many tokens each is passed.
+
+    Inputs pass the encoder, and whatever key and value the decoder asks them with; where those are
+    of the same weights and the same states as the encoder's own, they are there already.
+    """
+    architecture = Architecture("encoder_decoder", tied_stacks=tied, merged=merged, aligned=aligned)
     body = 0
     for path, number in parameters(SIZE, architecture).items():
         if "/layers/" not in path or "norm" in path:
             continue
-        is_read_by_inputs = (
-            path.startswith("encoder") or "cross/key" in path or "cross/value" in path
-        )
-        body += number * (INPUTS if is_read_by_inputs else TARGETS)
-    assert ledger.forward(SIZE, architecture, INPUTS, TARGETS).body == 2 * body
+        passes = INPUTS if path.startswith("encoder") else TARGETS
+        asked = "attention" if merged else "cross"
+        if path.startswith("decoder"):
+            is_asked = path.startswith((f"decoder/layers/{asked}/key", f"decoder/layers/{asked}/v"))
+            passes += INPUTS * (is_asked and not (tied and merged and aligned))
+            passes += INPUTS * (tied and "cross" not in path)
+            passes -= TARGETS * (is_asked and not merged)
+        body += number * passes
+    found = ledger.forward(SIZE, architecture, INPUTS, TARGETS)
+    assert found.body == 2 * body
+    first = SIZE.layers - (aligned and not tied)
+    pairs = first * INPUTS**2 + SIZE.layers * TARGETS * (TARGETS + INPUTS)
+    assert found.attention == 4 * SIZE.heads * SIZE.kv * pairs
+
+
+def test_a_window_of_merged_attention_reaches_over_the_inputs_too():
+    words = {"window": 5, "global_every": 2}
+    merged, apart = (
+        ledger.forward(
+            SIZE, Architecture("encoder_decoder", merged=one, **words), INPUTS, TARGETS
+        ).attention
+        for one in (True, False)
+    )
+    assert apart - merged == 4 * SIZE.heads * SIZE.kv * TARGETS * INPUTS  # in one layer of two
 
 
 def test_padding_is_told_as_a_share():

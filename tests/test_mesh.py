@@ -180,6 +180,7 @@ RICH = {
 }
 TABLES = {name: Architecture(name, "relative", tied=False) for name in VISIBILITY}
 TABLES["every_ingredient"] = Architecture("encoder_decoder", tied=False, **RICH)
+TABLES["ladder"] = Architecture("encoder_decoder", tied_stacks=True, merged=True, aligned=True)
 TABLES["experts"] = Architecture("causal_decoder")
 
 

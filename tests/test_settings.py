@@ -110,6 +110,35 @@ def test_only_an_encoder_decoder_has_an_encoder_of_another_depth():
         assert caught.value.about == "Size.encoder_layers"
 
 
+@pytest.mark.parametrize("field", ["tied_stacks", "aligned"])
+def test_stacks_that_go_layer_by_layer_are_as_deep_as_each_other(field):
+    architecture = Architecture("encoder_decoder", **{field: True})
+    for layers in (0, SIZE.layers):
+        Run(architecture, dataclasses.replace(SIZE, encoder_layers=layers), (stage(),))
+    with pytest.raises(Refusal, match=f"Size.encoder_layers=5, .*{field} has .* 0 is as") as caught:
+        Run(architecture, dataclasses.replace(SIZE, encoder_layers=5), (stage(),))
+    assert caught.value.about == "Size.encoder_layers"
+
+
+def test_an_encoder_that_is_one_layer_less_deep_has_one_left():
+    size = dataclasses.replace(SIZE, layers=1)
+    with pytest.raises(Refusal, match="Size.layers=1, and .* takes one off .*; 2 would") as caught:
+        Run(Architecture("encoder_decoder", aligned=True), size, (stage(),))
+    assert caught.value.about == "Size.layers"
+    Run(Architecture("encoder_decoder", aligned=True, tied_stacks=True), size, (stage(),))
+
+
+def test_places_of_a_merged_decoder_go_on_after_its_inputs_in_the_table():
+    architecture = Architecture("encoder_decoder", "learned", merged=True)
+    for positions in (14, 13):
+        given = architecture, dataclasses.replace(SIZE, positions=positions)
+        if positions == 14:
+            Run(*given, (stage(inputs=5, targets=9),))
+            continue
+        with pytest.raises(Refusal, match="a row has 14 positions, .*; 14 would do"):
+            Run(*given, (stage(inputs=5, targets=9),))
+
+
 def test_steps_are_scaled_by_width_where_the_optimizer_does_not_do_so_itself():
     size = dataclasses.replace(SIZE, base_embed=8)
     assert Run(Architecture("encoder"), size, (stage(),)).size.ratio == 0.5

@@ -214,6 +214,7 @@ def _check(
         )
     # A decoder reads its start besides, and not its last token.
     read = {"encoder_decoder": 1, "decoder": longest + 1, "encoder": longest}[kind]
+    read += longest * model.architecture.merged
     room = most - read + (kind != "encoder")
     if manner.tokens > room:
         raise ValueError(

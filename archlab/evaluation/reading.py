@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from archlab.batch import Stream
+from archlab.model.sight import Reach
 from archlab.model.stack import Cache
 from archlab.model.transformer import Transformer
 
@@ -65,14 +66,14 @@ def begin(
       logits_BV, float32, of what comes next; and what was read.
     """
     rows, length = stream.tokens_BL.shape
-    given, memory_BMD, source_B, edges, places = {"params": weights}, None, None, None, 0
+    given, memory, source_B, reach, places = {"params": weights}, None, None, None, 0
     with jax.default_matmul_precision(model.precision):
         if source is not None:
-            memory_BMD = model.apply(given, source, method=model.encode)
+            memory = model.apply(given, source, method=model.encode)
             source_B, places = jnp.max(source.end_BL, axis=1), source.tokens_BL.shape[1]
-            edges = _edges(source_B, stream)
+            reach = reached(source_B, stream, source.position_BL)
         cache = empty(model, rows, length + room, places)
-        x_BLD, cache = model.apply(given, stream, memory_BMD, edges, cache, 0, method=model.decode)
+        x_BLD, cache = model.apply(given, stream, memory, reach, cache, 0, method=model.decode)
         logits_BLV = model.apply(given, x_BLD[:, -1:], method=model.score)
     read_B = stream.position_BL[:, -1] + 1
     return logits_BLV[:, 0], Reading(cache, jnp.int32(length), read_B, source_B)
@@ -102,11 +103,11 @@ def further(
         split_BL=wide_BL + reading.length,
         end_BL=wide_BL + place + 1,
     )
-    edges = None if reading.source_B is None else _edges(reading.source_B, stream)
+    reach = None if reading.source_B is None else reached(reading.source_B, stream)
     given = {"params": weights}
     with jax.default_matmul_precision(model.precision):
         x_BLD, cache = model.apply(
-            given, stream, None, edges, reading.cache, place, method=model.decode
+            given, stream, None, reach, reading.cache, place, method=model.decode
         )
         logits_BLV = model.apply(given, x_BLD, method=model.score)
     return logits_BLV[:, 0], dataclasses.replace(reading, cache=cache)
@@ -143,7 +144,16 @@ def rearranged(reading: Reading, from_S: jax.Array) -> Reading:
     return dataclasses.replace(reading, cache=dataclasses.replace(reading.cache, own=own))
 
 
-def _edges(source_B: jax.Array, stream: Stream) -> tuple[jax.Array, jax.Array]:
-    """What positions see of the encoder's: all that it read, and padding nothing."""
+def reached(source_B: jax.Array, stream: Stream, position_BM: jax.Array | None = None) -> Reach:
+    """Says that positions see all that the encoder read, and padding nothing.
+
+    Args:
+      source_B: int32, positions that it read.
+      stream: what the decoder reads.
+      position_BM: int32, places of the encoder's positions; None where their keys are kept.
+
+    Returns:
+      What the decoder reaches.
+    """
     end_BL = jnp.where(stream.end_BL > 0, source_B[:, None], 0)
-    return jnp.zeros_like(end_BL), end_BL
+    return Reach(jnp.zeros_like(end_BL), end_BL, position_BM)

@@ -69,7 +69,7 @@ def _states(model: Transformer, weights: dict, stream: Stream, is_decoder: bool)
     method = model.decode if is_decoder else model.encode
     with jax.default_matmul_precision(model.precision):
         _, left = model.apply({"params": weights}, stream, method=method, mutable=[STATES])
-    stack = left[STATES]["decoder" if is_decoder else "encoder"]
+    (stack,) = left[STATES].values()
     x_NBLD = stack["layers"]["stream"][0].astype(jnp.float32)
     place_BL = jnp.arange(x_NBLD.shape[2]) - is_decoder  # of the text's token that is read
     many_B = stream.end_BL[:, 0] - is_decoder

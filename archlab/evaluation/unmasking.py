@@ -117,6 +117,6 @@ def unmask(
 
 def _score(model: Transformer, stream: Stream, place_BO: jax.Array) -> jax.Array:
     """What an encoder says at some places."""
-    x_BLD = model.encode(stream)
+    x_BLD = model.encode(stream).state_BMD
     x_BOD = jnp.take_along_axis(x_BLD, place_BO[:, :, None], axis=1)
     return model.score(model.head.transform(x_BOD))

@@ -1,16 +1,47 @@
-"""Heads: what a stream asks a memory, and what that answers."""
+"""Heads: what a stream asks its memories, and what those answer."""
 
-import flax.linen as nn
+import dataclasses
+import functools
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
+from archlab.kernels import interval
 from archlab.model import position
-from archlab.model.layers import Kept, Layer, Sight
+from archlab.model.layers import Kept, Layer
 from archlab.model.norm import HeadNorm
+from archlab.model.sight import Sight
+
+WEIGHTS = (
+    ("query_DHK", "query_bias_HK", "D"),
+    ("key_DGK", "key_bias_GK", "D"),
+    ("value_DGK", "value_bias_GK", "D"),
+    ("out_HKD", "out_bias_D", "HK"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A memory that is asked.
+
+    Args:
+      state_BMD: its positions; None asks `kept` alone.
+      sight: who sees whom.
+      kept: keys and values of positions read before. Those of `state_BMD` are written over them
+        from `sight.offset` on.
+    """
+
+    state_BMD: jax.Array | None
+    sight: Sight
+    kept: Kept | None = None
 
 
 class Attention(Layer):
-    """Reads from a memory: the stack's own positions, or another stack's.
+    """Reads from memories: the stack's own positions, another's, or both at once.
+
+    Each memory is read on its own, and what was read is merged by the log of the sums of their
+    exponentials, so that each keeps its own intervals and no row holds both.
 
     Logits are divided by the root of the head's width for every architecture. T5 leaves that out
     and makes the first query weights smaller by as much: the function at the first step is equal.
@@ -20,63 +51,75 @@ class Attention(Layer):
     Source: Yang et al. 2021 (Tensor Programs V), definition 4.1, for the scaling by width.
     """
 
-    @nn.compact
-    def __call__(
-        self,
-        x_BLD: jax.Array,
-        memory_BMD: jax.Array | None,
-        sight: Sight,
-        kept: Kept | None = None,
-    ) -> tuple[jax.Array, Kept]:
+    def setup(self):
+        """Declares the weights, which all memories share."""
+        # First weights are drawn in this order, biases among them.
+        for weight, bias, letters in WEIGHTS:
+            setattr(self, weight, self.weight(weight, fan_in=letters))
+            if self.architecture.bias:
+                setattr(self, bias, self.bias(bias).astype(self.dtype))
+        if self.architecture.qk_norm:
+            self.query_norm, self.key_norm = HeadNorm(**self.parts), HeadNorm(**self.parts)
+
+    def __call__(self, x_BLD: jax.Array, asked: Sequence[Asked]) -> tuple[jax.Array, list[Kept]]:
         """Attends.
 
         Args:
           x_BLD: the positions that ask.
-          memory_BMD: the positions that are asked, which may be `x_BLD`; None asks `kept` alone.
-          sight: who sees whom.
-          kept: keys and values of positions read before. Those of `memory_BMD` are written over
-            them from `sight.offset` on.
+          asked: the memories, one or several; by the first are queries turned.
 
         Returns:
-          What was read, as x_BLD, and the keys and values that were asked.
+          What was read, as x_BLD, and the keys and values that were asked of each memory.
         """
-        query_BLHK = jnp.einsum("BLD,DHK->BLHK", x_BLD, self.weight("query_DHK", fan_in="D"))
-        query_BLHK = self._evened(self.biased(query_BLHK, "query_bias_HK"), "query_norm")
+        query_BLHK = jnp.einsum("BLD,DHK->BLHK", x_BLD, self.query_DHK)
+        query_BLHK = self._evened(self._biased(query_BLHK, "query_bias_HK"), "query_norm")
         if self.size.kv_ratio != 1:
             query_BLHK *= self.size.kv_ratio**0.5
-        if sight.position_BL is not None:
+        sight = asked[0].sight
+        if sight.turn_K is not None:
             query_BLHK = position.rotate(query_BLHK, sight.position_BL, sight.turn_K)
-        kept = self._asked(memory_BMD, sight, kept)
-        read_BLHK, _ = self.attend(
-            self.place("query_BLHK", query_BLHK),
+        query_BLHK = self.place("query_BLHK", query_BLHK)
+        kept = [self._kept(one) for one in asked]
+        reads = [self._read(query_BLHK, *one) for one in zip(kept, asked, strict=True)]
+        read_BLHK, _ = functools.reduce(lambda one, other: interval.merge(*one, *other), reads)
+        out_BLD = jnp.einsum("BLHK,HKD->BLD", read_BLHK, self.out_HKD)
+        return self._biased(out_BLD, "out_bias_D"), kept
+
+    def _read(self, query_BLHK: jax.Array, kept: Kept, asked: Asked) -> tuple[jax.Array, jax.Array]:
+        """What is read of one memory, and the log of the sum."""
+        return self.attend(
+            query_BLHK,
             *map(self.place, ("key_BMGK", "value_BMGK"), kept),
-            sight.start_BL,
-            sight.end_BL,
-            sight.bias_HP,
+            asked.sight.start_BL,
+            asked.sight.end_BL,
+            asked.sight.bias_HP,
             self.architecture.attention_cap,
         )
-        out_BLD = jnp.einsum("BLHK,HKD->BLD", read_BLHK, self.weight("out_HKD", fan_in="HK"))
-        return self.biased(out_BLD, "out_bias_D"), kept
 
-    def _asked(self, memory_BMD: jax.Array | None, sight: Sight, kept: Kept | None) -> Kept:
+    def _kept(self, asked: Asked) -> Kept:
         """The keys and values of a memory, written over those that were kept of it."""
-        if memory_BMD is None:
-            assert kept is not None, "there is neither a memory nor what was kept of one"
-            return kept
-        key_BMGK = jnp.einsum("BMD,DGK->BMGK", memory_BMD, self.weight("key_DGK", fan_in="D"))
-        key_BMGK = self._evened(self.biased(key_BMGK, "key_bias_GK"), "key_norm")
-        value_BMGK = jnp.einsum("BMD,DGK->BMGK", memory_BMD, self.weight("value_DGK", fan_in="D"))
-        value_BMGK = self.biased(value_BMGK, "value_bias_GK")
-        if sight.position_BL is not None:
-            key_BMGK = position.rotate(key_BMGK, sight.position_BL, sight.turn_K)
-        if kept is None:
+        state_BMD, sight = asked.state_BMD, asked.sight
+        if state_BMD is None:
+            assert asked.kept is not None, "there is neither a memory nor what was kept of one"
+            return asked.kept
+        key_BMGK = jnp.einsum("BMD,DGK->BMGK", state_BMD, self.key_DGK)
+        key_BMGK = self._evened(self._biased(key_BMGK, "key_bias_GK"), "key_norm")
+        value_BMGK = jnp.einsum("BMD,DGK->BMGK", state_BMD, self.value_DGK)
+        value_BMGK = self._biased(value_BMGK, "value_bias_GK")
+        if sight.turn_K is not None:
+            key_BMGK = position.rotate(key_BMGK, sight.position_BM, sight.turn_K)
+        if asked.kept is None:
             return key_BMGK, value_BMGK
         at = (0, sight.offset, 0, 0)
         return tuple(
             jax.lax.dynamic_update_slice(old, new.astype(old.dtype), at)
-            for old, new in zip(kept, (key_BMGK, value_BMGK), strict=True)
+            for old, new in zip(asked.kept, (key_BMGK, value_BMGK), strict=True)
         )
+
+    def _biased(self, array: jax.Array, name: str) -> jax.Array:
+        """What a product gave, with its bias where the architecture has them."""
+        return array + getattr(self, name) if self.architecture.bias else array
 
     def _evened(self, array: jax.Array, name: str) -> jax.Array:
         """Queries or keys, normalised where the architecture says so."""
-        return HeadNorm(**self.parts, name=name)(array) if self.architecture.qk_norm else array
+        return getattr(self, name)(array) if self.architecture.qk_norm else array

@@ -7,7 +7,6 @@ Why Linen, and so thinly: only `param`, `scan` and `remat` are used of it. Outsi
 are plain dicts of arrays. If Linen goes, this folder changes and nothing else.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 
@@ -37,28 +36,6 @@ def anywhere(name: str, array: jax.Array) -> jax.Array:
       The same array.
     """
     return array
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Sight:
-    """What the positions of one stack see in one memory.
-
-    Args:
-      position_BL: int32, place within its segment to turn each query and key by; None turns none.
-      turn_K: float32, angle between two neighbours of each pair of numbers; None turns none.
-      start_BL: int32, first memory position that it sees.
-      end_BL: int32, one past the last.
-      bias_HP: added to the attention logits of each distance; None adds nothing.
-      offset: int32 scalar, place of the first of these positions in the memory.
-    """
-
-    position_BL: jax.Array | None
-    turn_K: jax.Array | None
-    start_BL: jax.Array
-    end_BL: jax.Array
-    bias_HP: jax.Array | None
-    offset: jax.Array
 
 
 class Layer(nn.Module):

@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 
 from archlab.batch import Stream
-from archlab.model import position, visibility
+from archlab.model import position, sight, visibility
 from archlab.model.experts import Experts
-from archlab.model.heads import Attention
-from archlab.model.layers import SEEN, STATES, Kept, Layer, Sight
+from archlab.model.heads import Asked, Attention
+from archlab.model.layers import SEEN, STATES, Kept, Layer
 from archlab.model.mlp import Mlp
 from archlab.model.norm import Norm
+from archlab.model.sight import Reach, Sights
 
 HOST = "pinned_host"  # the memory of a host that its accelerators write to
 
@@ -48,6 +49,20 @@ REMAT = {
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Memory:
+    """What an encoder hands to a decoder: see `Architecture.handed`.
+
+    Args:
+      state_BMD: what it ends in, for all layers; or what each of its layers read, layers outermost.
+      kept: keys and values of each layer in place of it, layers outermost.
+    """
+
+    state_BMD: jax.Array | None
+    kept: Kept | None = None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Cache:
     """What a decoder keeps of what it has read; each array has the layers outermost.
 
@@ -57,7 +72,7 @@ class Cache:
     """
 
     own: Kept
-    memory: Kept | None
+    memory: Kept | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -79,39 +94,43 @@ class Block(Layer):
     """One layer of a stack: attention, attention to another stack, mlp.
 
     Attributes:
-      crosses: whether it reads the other stack's memory.
+      hands: what it hands to a layer of another stack: "states", "keys", or "" for nothing.
     """
 
-    crosses: bool = False
+    hands: str = ""
 
     @nn.compact
-    def __call__(self, x_BLD, cache, nature: Nature, memory_BMD, sights, cross: Sight | None):
+    def __call__(self, x_BLD, cache, nature: Nature, memory, sights: Sights, across: Sights | None):
         """Passes the stream through one layer.
 
         Args:
           x_BLD: the stream.
           cache: this layer's slice of a `Cache`, or None.
           nature: this layer's own.
-          memory_BMD: what the other stack made, or None.
-          sights: what the positions see of each other: in a global layer, and in another.
-          cross: what they see of the memory.
+          memory: the `Memory` that it reads, or None if there is none or `cache` has it.
+          sights: what the positions see of each other.
+          across: what they see of the memory; None where there is none.
 
         Returns:
-          The stream, and this layer's slice of the new cache, None if there was none.
+          The stream; and this layer's slice of the new cache and of the `Memory` that the stack
+          hands on, each None if there is none.
         """
-        sight = _own(nature, *sights)
+        sight = sights.of(nature.is_global)
         near_BLD = self._near(x_BLD, "attention", nature.is_first)
-        read_BLD, own = Attention(**self.parts, name="attention")(
-            near_BLD, near_BLD, sight, cache and cache.own
-        )
+        asked = [Asked(near_BLD, sight, cache and cache.own)]
+        others = []
+        if across is not None:
+            kept = cache.memory if cache else memory.kept
+            others = [Asked(memory and memory.state_BMD, across.of(nature.is_global), kept)]
+        if self.architecture.merged:
+            asked, others = asked + others, []
+        read_BLD, kept = Attention(**self.parts, name="attention")(near_BLD, asked)
+        handed = {"states": Memory(near_BLD), "keys": Memory(None, kept[0])}.get(self.hands)
         x_BLD = self._sum(x_BLD, read_BLD, "attention")
-        memory = None
-        if self.crosses:
+        if others:
             near_BLD = self._near(x_BLD, "cross")
-            read_BLD, memory = Attention(**self.parts, name="cross")(
-                near_BLD, memory_BMD, cross, cache and cache.memory
-            )
-            x_BLD = self._sum(x_BLD, read_BLD, "cross")
+            read_BLD, more = Attention(**self.parts, name="cross")(near_BLD, others)
+            x_BLD, kept = self._sum(x_BLD, read_BLD, "cross"), kept + more
         if not self.architecture.parallel:
             near_BLD = self._near(x_BLD, "mlp")
         if self.size.experts:
@@ -122,7 +141,7 @@ class Block(Layer):
         x_BLD = self._sum(x_BLD, made_BLD, "mlp")
         self.sow(SEEN, "stream", jnp.mean(x_BLD.astype(jnp.float32) ** 2))
         self.sow(STATES, "stream", x_BLD)
-        return self.place("x_BLD", x_BLD), cache and Cache(own, memory)
+        return self.place("x_BLD", x_BLD), (cache and Cache(*kept), handed)
 
     def _near(self, x_BLD: jax.Array, name: str, is_first: jax.Array | None = None) -> jax.Array:
         """What a sublayer reads of the stream."""
@@ -140,27 +159,13 @@ class Block(Layer):
         return Norm(**self.parts, name=f"{name}_norm")(x_BLD) if is_after else x_BLD
 
 
-def _own(nature: Nature, far: Sight, near: Sight | None) -> Sight:
-    """What the positions see in one layer."""
-    if near is None:
-        return far
-    start_BL, end_BL = (
-        jnp.where(nature.is_global, getattr(far, edge), getattr(near, edge))
-        for edge in ("start_BL", "end_BL")
-    )
-    turn_K = far.turn_K
-    if turn_K is not None:
-        turn_K = jnp.where(nature.is_global, turn_K, near.turn_K)
-    return dataclasses.replace(far, start_BL=start_BL, end_BL=end_BL, turn_K=turn_K)
-
-
 class Stack(Layer):
     """Layers of one kind, scanned, and a norm after the last unless each ends in one.
 
+    Called twice it passes two texts through the same weights.
+
     Attributes:
       depth: how many layers.
-      visibility: "causal", "prefix" or "full".
-      crosses: whether its layers read the other stack's memory.
       remat: what the gradient computes again: "none", "minimal" (all but products with weights),
         "full" (all but the stream between layers), "offload" (as "minimal"; what is kept goes to
         the host's memory).
@@ -168,8 +173,6 @@ class Stack(Layer):
     """
 
     depth: int = 1
-    visibility: str = "causal"
-    crosses: bool = False
     remat: str = "none"
     unroll: bool = False
 
@@ -178,25 +181,30 @@ class Stack(Layer):
         self,
         x_BLD: jax.Array,
         stream: Stream,
-        memory_BMD: jax.Array | None = None,
-        cross: Sight | None = None,
+        sees: str,
+        memory: Memory | None = None,
+        reach: Reach | None = None,
         cache: Cache | None = None,
         offset: jax.Array | int = 0,
-    ) -> tuple[jax.Array, Cache | None]:
+        hands: str = "",
+    ) -> tuple[jax.Array, Cache | None, Memory | None]:
         """Passes the stream through all layers.
 
         Args:
           x_BLD: embedded tokens.
           stream: where their segments lie.
-          memory_BMD: what the other stack made; None if there is none, or if `cache` has it.
-          cross: what each position sees of the memory.
+          sees: "causal", "prefix" or "full".
+          memory: what the other stack hands; None if there is none, or if `cache` has it.
+          reach: where each position finds its inputs in the memory; None if there is none.
           cache: of the positions before `offset`; None where all are read at once.
           offset: place of the first position in its row.
+          hands: see `Block`.
 
         Returns:
-          The normalised stream, and the cache with these positions in it.
+          The normalised stream, the cache with these positions in it, and what is handed on.
         """
-        memory = x_BLD.shape[1] if cache is None else cache.own[0].shape[2]
+        if cache is not None and memory is not None and memory.kept is not None:
+            memory, cache = None, dataclasses.replace(cache, memory=memory.kept)
         is_after = self.architecture.norm_place == "post"
         x_BLD = self._placed(x_BLD, stream)
         if is_after or self.architecture.embedding_norm:
@@ -210,14 +218,20 @@ class Stack(Layer):
             block,
             variable_axes={"params": 0, SEEN: 0, STATES: 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=(0, 0, nn.broadcast, nn.broadcast, nn.broadcast),
+            in_axes=(
+                *(0, 0, 0 if self.architecture.aligned else nn.broadcast),
+                *(nn.broadcast, nn.broadcast),
+            ),
             length=self.depth,
             unroll=self.depth if self.unroll else 1,
-        )(**self.parts, crosses=self.crosses, name="layers")
-        sights = self._sights(stream, memory, offset)
-        x_BLD, cache = layers(x_BLD, cache, self._natures(), memory_BMD, sights, cross)
+        )(**self.parts, hands=hands, name="layers")
+        bias_HP = self._bias(sees, x_BLD.shape[1], cache, offset)
+        given = (self.size, self.architecture, stream)
+        sights = sight.own(*given, sees, offset, bias_HP)
+        across = None if reach is None else sight.across(*given, reach)
+        x_BLD, (cache, handed) = layers(x_BLD, cache, self._natures(), memory, sights, across)
         x_BLD = x_BLD if is_after else Norm(**self.parts, name="norm")(x_BLD)
-        return self.dropped(x_BLD), cache
+        return self.dropped(x_BLD), cache, handed
 
     def _placed(self, x_BLD: jax.Array, stream: Stream) -> jax.Array:
         """The stream with the vectors of its places, where they are learnt."""
@@ -226,46 +240,28 @@ class Stack(Layer):
         place_BLD = jnp.take(self.stored("place_UD", fan_in="D"), stream.position_BL, axis=0)
         return x_BLD + self.enlarged(place_BLD).astype(self.dtype)
 
-    @property
-    def _is_mixed(self) -> bool:
-        """Whether some layers have a window and others none."""
-        return bool(self.architecture.window and self.architecture.global_every)
-
     def _natures(self) -> Nature:
         """What tells the layers apart, outermost."""
         numbers = range(self.depth)
         is_global = [self.architecture.is_global(number) for number in numbers]
         is_first = [number == 0 for number in numbers]
         return Nature(
-            jnp.asarray(is_global) if self._is_mixed else None,
+            jnp.asarray(is_global) if self.architecture.is_mixed else None,
             jnp.asarray(is_first) if self.architecture.embedding_norm else None,
         )
 
-    def _sights(self, stream: Stream, memory: int, offset: jax.Array | int):
-        """What the positions of a stream see of their own stack, without a window and with it."""
-        bias_HP = None
-        if self.architecture.position == "relative":
-            length = stream.tokens_BL.shape[1]
-            distance_P = jnp.arange(length + memory - 1) - (length - 1) - offset
-            can_look_ahead = self.visibility in visibility.AHEAD
-            bucket_P = position.bucket(distance_P, self.size.buckets, can_look_ahead)
-            table_RH = self.stored("bias_RH", fan_in="D")
-            if self.size.ratio != 1:  # else ever less would be known of distances, the wider it is
-                table_RH *= self.size.ratio**-0.5
-            bias_HP = table_RH[bucket_P].T
-
-        def sight(window: int) -> Sight:
-            base, stretch = self.architecture.rotary_base, self.architecture.rotary_stretch
-            if window and self.architecture.local_rotary_base:
-                base, stretch = self.architecture.local_rotary_base, None
-            is_turned = self.architecture.position == "rope"
-            return Sight(
-                stream.position_BL if is_turned else None,
-                position.turns(self.size.kv, base, stretch) if is_turned else None,
-                *visibility.interval(stream, self.visibility, offset, window),
-                bias_HP,
-                offset,
-            )
-
-        window = self.architecture.window
-        return (sight(0), sight(window)) if self._is_mixed else (sight(window), None)
+    def _bias(
+        self, sees: str, length: int, cache: Cache | None, offset: jax.Array | int
+    ) -> jax.Array | None:
+        """What is added to the attention logits of each distance, where distances are learnt."""
+        if self.architecture.position != "relative":
+            return None
+        memory = length if cache is None else cache.own[0].shape[2]
+        distance_P = jnp.arange(length + memory - 1) - (length - 1) - offset
+        # One table for both stacks sorts distances as that of them does which looks ahead.
+        can_look_ahead = sees in visibility.AHEAD or self.architecture.tied_stacks
+        bucket_P = position.bucket(distance_P, self.size.buckets, can_look_ahead)
+        table_RH = self.stored("bias_RH", fan_in="D")
+        if self.size.ratio != 1:  # else ever less would be known of distances, the wider it is
+            table_RH *= self.size.ratio**-0.5
+        return table_RH[bucket_P].T

@@ -14,8 +14,9 @@ from archlab import mesh
 from archlab.architecture import Architecture
 from archlab.batch import Batch, Stream
 from archlab.model.embedding import Embedding, Head
-from archlab.model.layers import Layer, Sight
-from archlab.model.stack import Cache, Stack
+from archlab.model.layers import Layer
+from archlab.model.sight import Reach, reach
+from archlab.model.stack import Cache, Memory, Stack
 from archlab.size import Size
 
 
@@ -49,13 +50,12 @@ class Transformer(Layer):
         depth, stacks = self.size.depth, self.architecture.stacks
         self.embedding = Embedding(**self.parts)
         self.head = Head(**self.parts)
-        if "encoder" in stacks:
-            self.encoder = Stack(**stack, depth=depth("encoder"), visibility="full")
+        if "encoder" in stacks and not self.architecture.tied_stacks:
+            self.encoder = Stack(**stack, depth=depth("encoder") - self.architecture.unread)
         if not self.architecture.shared:
             self.encoder_embedding = Embedding(**self.parts)
         if "decoder" in stacks:
-            sees = {"visibility": self.architecture.visibility, "crosses": len(stacks) == 2}
-            self.decoder = Stack(**stack, depth=depth("decoder"), **sees)
+            self.decoder = Stack(**stack, depth=depth("decoder"))
 
     def __call__(self, batch: Batch) -> jax.Array:
         """Scores every token of the vocabulary at every position.
@@ -79,29 +79,37 @@ class Transformer(Layer):
         """
         if "encoder" not in self.architecture.stacks:
             return self.decode(batch.decoder)[0]
-        memory_BMD = self.encode(batch.encoder)
+        memory = self.encode(batch.encoder)
         if "decoder" not in self.architecture.stacks:
-            return self.head.transform(memory_BMD)
-        edges = (batch.memory_start_BL, batch.memory_end_BL)
-        return self.decode(batch.decoder, memory_BMD, edges)[0]
+            return self.head.transform(memory.state_BMD)
+        return self.decode(batch.decoder, memory, reach(batch))[0]
 
-    def encode(self, stream: Stream) -> jax.Array:
+    def encode(self, stream: Stream) -> Memory:
         """Reads a text in full view.
 
         Args:
           stream: what the encoder reads.
 
         Returns:
-          memory_BMD, normalised.
+          What it hands to a decoder.
         """
-        table = self.embedding if self.architecture.shared else self.encoder_embedding
-        return self.encoder(table.read(stream.tokens_BL), stream)[0]
+        architecture = self.architecture
+        table = self.embedding if architecture.shared else self.encoder_embedding
+        stack = self.decoder if architecture.tied_stacks else self.encoder
+        x_BMD = table.read(stream.tokens_BL)
+        if not architecture.aligned:
+            return Memory(stack(x_BMD, stream, "full")[0])
+        x_BMD, _, memory = stack(x_BMD, stream, "full", hands=architecture.handed)
+        if not architecture.unread:
+            return memory
+        # What it ends in stands for what the layer that it is less deep by would read.
+        return Memory(jnp.concatenate([memory.state_BMD, x_BMD[None]]))
 
     def decode(
         self,
         stream: Stream,
-        memory_BMD: jax.Array | None = None,
-        edges: tuple[jax.Array, jax.Array] | None = None,
+        memory: Memory | None = None,
+        reach: Reach | None = None,
         cache: Cache | None = None,
         offset: jax.Array | int = 0,
     ) -> tuple[jax.Array, Cache | None]:
@@ -109,17 +117,19 @@ class Transformer(Layer):
 
         Args:
           stream: what the decoder reads.
-          memory_BMD: from `encode`; None for a decoder alone, or when `cache` has it.
-          edges: for each position, the first memory position it sees and one past the last.
+          memory: from `encode`; None for a decoder alone, or when `cache` has it.
+          reach: where each position finds its inputs in the memory; None for a decoder alone.
           cache: of the positions before `offset`, to read a row piece by piece.
           offset: place of the stream's first position in its row.
 
         Returns:
           x_BLD, of which `score` makes logits, and the cache with these positions in it.
         """
-        cross = None if edges is None else Sight(None, None, *edges, None, 0)
+        if self.architecture.merged:
+            stream = reach.after(stream)
         x_BLD = self.embedding.read(stream.tokens_BL)
-        x_BLD, cache = self.decoder(x_BLD, stream, memory_BMD, cross, cache, offset)
+        sees = self.architecture.visibility
+        x_BLD, cache, _ = self.decoder(x_BLD, stream, sees, memory, reach, cache, offset)
         return self.head.transform(x_BLD), cache
 
     def score(self, x_BLD: jax.Array) -> jax.Array:
@@ -149,7 +159,7 @@ def bias(architecture: Architecture, weights: dict) -> jax.Array | None:
 
 def balance(seen: dict) -> jax.Array:
     """Args: seen: what layers left in `SEEN`. Returns: balance_B, the mean over them."""
-    each = [own["layers"]["experts"]["balance_B"][0] for own in seen.values()]
+    each = [one for own in seen.values() for one in own["layers"]["experts"]["balance_B"]]
     return jnp.mean(jnp.concatenate(each), axis=0)
 
 

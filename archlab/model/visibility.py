@@ -9,7 +9,8 @@ ends, read off the edges that a `Stream` carries:
   full          of the segment        of the segment
   padding       0                     0
 
-A window of w keys to each side raises the start to q - w and lowers the end to q + w + 1.
+A window of w keys to each side raises the start to q - w and lowers the end to q + w + 1. Where a
+text begins in another memory, the window reaches back into it.
 """
 
 import jax
@@ -61,3 +62,27 @@ def interval(
         end_BL = jnp.minimum(end_BL, next_BL + window)
     is_text_BL = stream.end_BL > 0
     return jnp.where(is_text_BL, start_BL, 0), jnp.where(is_text_BL, end_BL, 0)
+
+
+def behind(
+    start_BL: jax.Array, end_BL: jax.Array, position_BL: jax.Array, window: int
+) -> tuple[jax.Array, jax.Array]:
+    """Picks each position's interval of another memory, in which its text begins.
+
+    Example, three inputs, and two positions after them that see two places back:
+      position_BL   3 4
+      start_BL      0 0     becomes 1 2
+      end_BL        3 3     stays
+
+    Args:
+      start_BL: int32, where its text begins in that memory.
+      end_BL: int32, one past what that memory holds of it.
+      position_BL: int32, place within the whole text.
+      window: keys behind it that a position sees at most; 0 is all.
+
+    Returns:
+      start_BL and end_BL, int32; the start may be the greater one, and then nothing is seen.
+    """
+    if window:
+        start_BL = jnp.maximum(start_BL, start_BL + position_BL - window)
+    return start_BL, end_BL

@@ -21,6 +21,7 @@ FREE = {
     *("Architecture.position", "Architecture.rotary_base", "Architecture.rotary_stretch"),
     *("Architecture.local_rotary_base", "Architecture.window", "Architecture.global_every"),
     *("Architecture.global_first", "Architecture.attention_cap", "Architecture.logit_cap"),
+    *("Architecture.tied_stacks", "Architecture.merged", "Architecture.aligned"),
     *("Size.layers", "Size.encoder_layers", "Size.vocab", "Size.positions"),
 }
 

@@ -198,8 +198,8 @@ def _source(
 
 
 def _sees(architecture: Architecture, stack: str) -> bool:
-    """Whether the positions of a stack may see what comes after them."""
-    return stack == "encoder" or architecture.visibility in AHEAD
+    """Whether some of the positions that share a stack's weights may see what comes after them."""
+    return stack == "encoder" or architecture.visibility in AHEAD or architecture.tied_stacks
 
 
 def layers(many: int, wanted: int, how: str) -> tuple[int, ...]:

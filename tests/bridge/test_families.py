@@ -94,6 +94,9 @@ def test_what_transformers_has_no_class_for_is_refused_with_the_reason():
     )
     with pytest.raises(ValueError, match="T5ForConditionalGeneration has position 'relative', not"):
         families.of(SIZE, Architecture("encoder_decoder", "rope"))
+    t5 = Architecture("encoder_decoder", "relative", "relu", tied_stacks=True)
+    with pytest.raises(ValueError, match="T5ForConditionalGeneration has tied_stacks False, not T"):
+        families.of(SIZE, t5)
 
 
 def test_a_model_type_that_is_not_known_is_refused_with_those_that_are():

@@ -19,6 +19,18 @@ def test_any_model_comes_back_to_the_bit(tmp_path, name, most):
     models.assert_equal(own.read(tmp_path), model)
 
 
+def test_a_rung_between_an_encoder_decoder_and_a_prefix_decoder_comes_back_too(tmp_path):
+    rungs = {"tied_stacks": True, "merged": True, "aligned": True}
+    for number, (last, there) in enumerate([("aligned", True), ("tied_stacks", False)]):
+        architecture = Architecture("encoder_decoder", "rope", **{**rungs, last: there})
+        model = models.of(architecture, vocabulary=Vocabulary())
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        own.write(model, folder)
+        models.assert_equal(own.read(folder), model)
+        assert ("encoder" in model.weights) == (last == "tied_stacks")
+
+
 @pytest.mark.parametrize(
     "change, said",
     [

@@ -10,6 +10,7 @@ import numpy as np
 from archlab import batch as batches
 from archlab.architecture import Architecture
 from archlab.batch import Stream
+from archlab.model.sight import Reach
 from archlab.model.transformer import Transformer
 from archlab.size import Size
 
@@ -61,12 +62,13 @@ def row(texts: list[list[int]], splits: list[int], length: int = 0) -> Stream:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _read(model, weights, stream, source):
-    memory_BMD, edges, given = None, None, {"params": weights}
+    memory, reach, given = None, None, {"params": weights}
     if source is not None:
-        memory_BMD = model.apply(given, source, method=model.encode)
+        memory = model.apply(given, source, method=model.encode)
         end_B = jnp.max(source.end_BL, axis=1, keepdims=True)
         edges = (jnp.zeros_like(stream.end_BL), jnp.broadcast_to(end_B, stream.end_BL.shape))
-    x_BLD, _ = model.apply(given, stream, memory_BMD, edges, method=model.decode)
+        reach = Reach(*edges, source.position_BL)
+    x_BLD, _ = model.apply(given, stream, memory, reach, method=model.decode)
     return model.apply(given, x_BLD, method=model.score)
 
 
@@ -79,7 +81,7 @@ def filled(model: Transformer, weights: dict, texts: list[list[int]], length=0) 
 @functools.partial(jax.jit, static_argnums=0)
 def _fill(model, weights, stream):
     def read(model, stream):
-        return model.score(model.head.transform(model.encode(stream)))
+        return model.score(model.head.transform(model.encode(stream).state_BMD))
 
     return model.apply({"params": weights}, stream, method=read)
 

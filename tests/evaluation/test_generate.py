@@ -166,6 +166,9 @@ def test_no_text_is_longer_than_the_table_of_positions():
     model, weights = asked.made("encoder_decoder", "learned")
     with pytest.raises(ValueError, match="encoder is to read 25 tokens, .* 24 positions"):
         generate(model, weights, ENDLESS, [[5] * 25], Manner(1))
+    model, weights = asked.made("encoder_decoder", "learned", merged=True)
+    with pytest.raises(ValueError, match="6 tokens .* 20 more .* 24 positions; 19 more would do"):
+        generate(model, weights, ENDLESS, [[5] * 5], Manner(20))
     model, weights = asked.made("encoder", "learned")
     with pytest.raises(ValueError, match="3 tokens are read and 22 more .* 21 more would do"):
         generate(model, weights, ENDLESS, [[5, 6, 7]], Manner(22))

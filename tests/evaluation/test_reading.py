@@ -13,6 +13,7 @@ from tests.evaluation.asked import SIZE
 
 SHALLOW = dataclasses.replace(SIZE, encoder_layers=1)
 MIXED = {"window": 2, "global_every": 2, "global_first": 1}
+TOP = {"tied_stacks": True, "merged": True, "aligned": True}
 PROMPTS = [[5, 6, 7, 8, 9], [11], [13, 14, 15]]
 SAID = np.random.default_rng(0).integers(3, 40, (3, 6)).astype(np.int32)
 
@@ -49,6 +50,10 @@ def read(model, weights, given: list[list[int]], said_BL: np.ndarray, length: in
         ("prefix_decoder", "none", {"size": dataclasses.replace(SIZE, experts=3, choices=2)}),
         ("encoder_decoder", "relative", {"size": SHALLOW, "shared": False}),
         ("encoder_decoder", "learned", {**MIXED, "bias": True, "head": "transformed"}),
+        ("encoder_decoder", "relative", {"tied_stacks": True}),
+        ("encoder_decoder", "rope", {"merged": True, **MIXED, "local_rotary_base": 30.0}),
+        ("encoder_decoder", "none", {"aligned": True, "embedding_norm": True}),
+        ("encoder_decoder", "learned", {**TOP, **MIXED, "qk_norm": True}),
     ],
 )
 def test_logits_with_a_cache_are_those_of_reading_all_again(name, position, words):

@@ -27,8 +27,8 @@ LAYERS = """
    surgery/choices data/bins data/options data/order data/packing data/prefetch data/shards
    data/sources data/tokenizers data/objectives/runs
 2  ledger shares stages statements things bridge/table commands/vocabularies evaluation/passages
-   evaluation/tables kernels/pallas report/history train/bits data/code data/corpora data/pairs
-   data/plan data/store data/vocabulary
+   evaluation/tables kernels/pallas model/sight report/history train/bits data/code data/corpora
+   data/pairs data/plan data/store data/vocabulary
 3  compiled bridge/family bridge/model bridge/words model/attention report/figures show/row
    show/statistics train/optimizer data/features data/writer data/objectives/masks
    data/objectives/objective

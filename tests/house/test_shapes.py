@@ -13,7 +13,7 @@ import pytest
 
 from archlab import axes
 from archlab import batch as batches
-from archlab.architecture import POSITIONS, VISIBILITY, Architecture
+from archlab.architecture import POSITIONS, RUNGS, VISIBILITY, Architecture
 from archlab.batch import Batch
 from archlab.evaluation import beam, choice, manner, prompts, unmasking, writing
 from archlab.kernels import chunked, dense, flash, pallas
@@ -85,6 +85,15 @@ def traced(name: str, position: str, *words: tuple[str, object]) -> shapes.Seen:
     return seen
 
 
+CHOICES = [choice for choice in itertools.product((False, True), repeat=3) if any(choice)]
+
+
+def on_rung(choice: tuple[bool, ...]) -> shapes.Seen:
+    """Traces a rung of the ladder from an encoder-decoder to a prefix decoder."""
+    window = [("window", 3), ("global_every", 2)]
+    return traced("encoder_decoder", "rope", *zip(RUNGS, choice, strict=True), *window)
+
+
 @functools.cache
 def traced_experts() -> shapes.Seen:
     """Traces hidden layers of which a token meets some, on one device and on a mesh."""
@@ -103,9 +112,9 @@ def test_names_are_true_of_experts():
     assert seen.checked["model/experts"] > 10
 
 
-def generated(name: str, position: str) -> shapes.Seen:
+def generated(name: str, position: str, **rungs: bool) -> shapes.Seen:
     """Traces what continues prompts of two lengths, in each way that there is."""
-    model = Transformer(SIZE, Architecture(name, position))
+    model = Transformer(SIZE, Architecture(name, position, **rungs))
     kind = model.architecture.kind
     weights = jax.eval_shape(
         model.init, jax.random.key(0), batches.abstract(kind, 1, INPUTS, TARGETS)
@@ -173,6 +182,18 @@ def test_names_are_true_where_prompts_are_continued(name, position):
     rooms = {"unmasking"} if name == "encoder" else {"reading", "writing", "beam"}
     for room in {"choice", "prompts", *rooms}:
         assert seen.checked[f"evaluation/{room}"] > 2, room
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_names_are_true_on_every_rung(choice):
+    seen = on_rung(choice)
+    assert not seen.wrong, "\n".join(sorted(seen.wrong))
+    assert seen.checked["model/sight"] > 10
+
+
+def test_names_are_true_where_prompts_are_continued_at_the_top():
+    seen = generated("encoder_decoder", "rope", **dict.fromkeys(RUNGS, True))
+    assert not seen.wrong, "\n".join(sorted(seen.wrong))
 
 
 KERNELS = {
@@ -275,7 +296,7 @@ def suffixed() -> set[tuple[str, str, str]]:
 
 def test_no_name_of_the_model_was_left_unchecked():
     runs = [traced(name, position) for name, position in ALL]
-    runs += [traced_experts()]
+    runs += [traced_experts(), on_rung((False, True, True))]
     runs += [traced("encoder", "none", ("activation", "relu")), traced_on_a_mesh()]
     runs += [traced("encoder", "rope", ("dtype", jnp.bfloat16))]
     runs += [traced("encoder", "rope", *RICH.items(), *place.items()) for place in PLACED]

@@ -3,6 +3,8 @@
 It reads `Architecture` and the weights by their names, and shares no line with `archlab/model`.
 """
 
+import dataclasses
+
 import numpy as np
 from scipy.special import erf
 
@@ -80,6 +82,15 @@ def bucket(distance: int, buckets: int, ahead: bool) -> int:
     return first + min(far, buckets - 1)
 
 
+@dataclasses.dataclass
+class Inputs:
+    """What a decoder reads of an encoder: the states for each layer, its edges, and its places."""
+
+    states: list
+    edges: list
+    places: np.ndarray
+
+
 class Row:
     """One row of a batch, and all that is done to it."""
 
@@ -87,15 +98,21 @@ class Row:
         self.size, self.own, self.weights, self.row = size, architecture, weights, row
 
     def logits(self, batch: Batch):
-        own, weights, memory = self.own, self.weights, None
+        own, weights = self.own, self.weights
         if batch.encoder is not None:
             name = "embedding" if own.shared else "encoder_embedding"
-            memory = x = self.stack("encoder", name, batch.encoder, "full", None, None)
+            stack = "decoder" if own.tied_stacks else "encoder"
+            x, read = self.stack(stack, name, batch.encoder, "full")
         if batch.decoder is not None:
-            edges = None
-            if memory is not None:
+            inputs = None
+            if batch.encoder is not None:
                 edges = (batch.memory_start_BL[self.row], batch.memory_end_BL[self.row])
-            x = self.stack("decoder", "embedding", batch.decoder, own.visibility, memory, edges)
+                states = [x] * self.size.layers
+                if own.aligned:
+                    states = [*read, x][: self.size.layers]
+                places = batch.encoder.position_BL[self.row]
+                inputs = Inputs(states, list(zip(*edges, strict=True)), places)
+            x, _ = self.stack("decoder", "embedding", batch.decoder, own.visibility, inputs)
         head = weights.get("head", {})
         if own.head == "transformed":
             x = x @ head["transform_DD"] + head.get("transform_bias_D", 0)
@@ -109,62 +126,67 @@ class Row:
         x = x / np.sqrt((x**2).mean(-1, keepdims=True) + self.own.epsilon) * weights["scale_D"]
         return x + weights.get("bias_D", 0)
 
-    def stack(self, name: str, table: str, stream: Stream, sees: str, memory, edges):
+    def stack(self, name: str, table: str, stream: Stream, sees: str, inputs=None):
+        """Where it ends, and what each of its layers read."""
         own, weights = self.own, self.weights[name]
         root = np.sqrt(self.size.embed) if own.scaled else 1.0
         places = stream.position_BL[self.row]
+        if inputs is not None and own.merged:
+            places = places + [past - first for first, past in inputs.edges]
         x = self.weights[table]["table_VD"][stream.tokens_BL[self.row]] * root
         if own.position == "learned":
             x = x + weights["place_UD"][places] * root
         if own.norm_place == "post" or own.embedding_norm:
             x = self.norm(x, weights["embedding_norm"])
-        depth = len(weights["layers"]["mlp"]["up_DF"])
-        for number in range(depth):
+        read = []
+        for number in range(len(weights["layers"]["mlp"]["up_DF"])):
             layer = _of(weights["layers"], number)
             is_global = not own.window
             if own.global_every:
                 is_global = number % own.global_every == own.global_first
-            keys = [
-                self.seen(stream, sees, query, 0 if is_global else own.window)
-                for query in range(len(x))
-            ]
+            window = 0 if is_global else own.window
+            keys = [self.seen(stream, sees, query, window) for query in range(len(x))]
             base = (own.rotary_base, own.rotary_stretch)
             if not is_global and own.local_rotary_base:
                 base = (own.local_rotary_base, None)
+            base = base if own.position == "rope" else None
             bias = weights.get("bias_RH")
+            if bias is not None:
+                bias = (bias, sees in ("prefix", "full") or own.tied_stacks)
+            others = None
+            if inputs is not None:
+                inside = [list(range(*edge)) for edge in inputs.edges]
+                if own.merged and window:
+                    inside = [
+                        [key for key in seen if place - inputs.places[key] <= window]
+                        for seen, place in zip(inside, places, strict=True)
+                    ]
+                others = (inputs.states[number], inside, inputs.places)
 
-            def attend(near, memory=None, part="attention", keys=keys, base=base, bias=bias):
-                is_own = memory is None
-                ahead = sees in ("prefix", "full")
-                return self.attention(
-                    near,
-                    near if is_own else memory,
-                    layer[part],  # noqa: B023
-                    keys,
-                    places if is_own and own.position == "rope" else None,
-                    base,
-                    (bias, ahead) if is_own and bias is not None else None,
-                )
+            def attend(near, keys=keys, base=base, bias=bias, others=others):
+                read.append(near)
+                memories = [(near, keys, places)]
+                if own.merged and others:
+                    memories.append(others)
+                return self.attention(near, places, memories, layer["attention"], base, bias)  # noqa: B023
 
             if own.parallel:  # both read one norm of the stream, which has both added to it
-                read = (
+                near = (
                     x
                     if own.embedding_norm and not number
                     else self.norm(x, layer["attention_norm"])
                 )
-                x = x + attend(read) + self.mlp(read, layer["mlp"])
+                x = x + attend(near) + self.mlp(near, layer["mlp"])
                 continue
             x = self.added(x, layer, "attention", attend, number == 0)
-            if memory is not None:
-                inside = [list(range(*edge)) for edge in zip(*edges, strict=True)]
-                x = self.added(
-                    x,
-                    layer,
-                    "cross",
-                    lambda near, inside=inside: attend(near, memory, "cross", inside),  # noqa: B023
-                )
+            if others and not own.merged:
+
+                def cross(near, others=others):
+                    return self.attention(near, places, [others], layer["cross"], None, None)  # noqa: B023
+
+                x = self.added(x, layer, "cross", cross)
             x = self.added(x, layer, "mlp", lambda near: self.mlp(near, layer["mlp"]))  # noqa: B023
-        return x if own.norm_place == "post" else self.norm(x, weights["norm"])
+        return (x if own.norm_place == "post" else self.norm(x, weights["norm"])), read
 
     def added(self, x, layer, name: str, sublayer, is_first: bool = False):
         own = self.own
@@ -187,42 +209,50 @@ class Row:
             and (not window or abs(key - query) <= window)
         ]
 
-    def attention(self, x, memory, weights, keys, places, base, bias):
+    def attention(self, x, places, memories, weights, base, bias):
+        """One softmax over all memories: each its positions, the keys of each query, its places."""
         size, own = self.size, self.own
         out = np.zeros_like(x) + weights.get("out_bias_D", 0)
         for head in range(size.heads):
             group = head // (size.heads // size.kv_heads)
-            asked = x @ weights["query_DHK"][:, head]
-            named = memory @ weights["key_DGK"][:, group]
-            value = memory @ weights["value_DGK"][:, group]
-            if own.bias:
-                asked = asked + weights["query_bias_HK"][head]
-                named = named + weights["key_bias_GK"][group]
-                value = value + weights["value_bias_GK"][group]
-            if own.qk_norm:
-                asked, named = (
-                    one
-                    / np.sqrt((one**2).mean(-1, keepdims=True) + own.epsilon)
-                    * weights[f"{part}_norm"]["scale_K"]
-                    for one, part in ((asked, "query"), (named, "key"))
-                )
-            if places is not None:
-                asked, named = (
-                    np.stack([turned(*one, *base) for one in zip(both, places, strict=True)])
-                    for both in (asked, named)
-                )
-            for query, inside in enumerate(keys):
-                if not inside:
-                    continue
-                logit = capped(named[inside] @ asked[query] / np.sqrt(size.kv), own.attention_cap)
-                if bias is not None:
-                    table, ahead = bias
-                    logit = logit + [
-                        table[bucket(key - query, size.buckets, ahead), head] for key in inside
-                    ]
-                share = np.exp(logit - logit.max())
-                out[query] += share / share.sum() @ value[inside] @ weights["out_HKD"][head]
+            asked = self.made(x, weights, "query", "DHK", head)
+            if base is not None:
+                asked = self.turned(asked, places, base)
+            logits, values = [[] for _ in x], [[] for _ in x]
+            for memory, keys, where in memories:
+                named = self.made(memory, weights, "key", "DGK", group)
+                value = self.made(memory, weights, "value", "DGK", group)
+                if base is not None:
+                    named = self.turned(named, where, base)
+                for query, inside in enumerate(keys):
+                    for key in inside:
+                        logit = capped(
+                            named[key] @ asked[query] / np.sqrt(size.kv), own.attention_cap
+                        )
+                        if bias is not None:
+                            table, ahead = bias
+                            logit += table[bucket(key - query, size.buckets, ahead), head]
+                        logits[query].append(logit)
+                        values[query].append(value[key])
+            for query, logit in enumerate(logits):
+                if logit:
+                    share = np.exp(np.array(logit) - max(logit))
+                    read = share / share.sum() @ np.array(values[query])
+                    out[query] += read @ weights["out_HKD"][head]
         return out
+
+    def made(self, x, weights, part: str, letters: str, head: int):
+        """Queries, keys or values of one head."""
+        made = x @ weights[f"{part}_{letters}"][:, head]
+        if self.own.bias:
+            made = made + weights[f"{part}_bias_{letters[1:]}"][head]
+        if self.own.qk_norm and part != "value":
+            root = np.sqrt((made**2).mean(-1, keepdims=True) + self.own.epsilon)
+            made = made / root * weights[f"{part}_norm"]["scale_K"]
+        return made
+
+    def turned(self, vectors, places, base):
+        return np.stack([turned(*one, *base) for one in zip(vectors, places, strict=True)])
 
     def mlp(self, x, weights):
         up = x @ weights["up_DF"] + weights.get("up_bias_F", 0)

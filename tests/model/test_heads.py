@@ -10,8 +10,8 @@ import pytest
 from archlab.architecture import Architecture
 from archlab.model import position
 from archlab.model.attention import Attend
-from archlab.model.heads import Attention
-from archlab.model.layers import Sight
+from archlab.model.heads import Asked, Attention
+from archlab.model.sight import Sight
 from archlab.size import Size
 
 SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2)
@@ -23,9 +23,10 @@ def made(**words):
     x_BLD = jnp.asarray(np.random.default_rng(0).normal(size=(ROWS, LENGTH, 16)), jnp.float32)
     place_BL = jnp.broadcast_to(jnp.arange(LENGTH), (ROWS, LENGTH))
     turn_K = position.turns(SIZE.kv, architecture.rotary_base)
-    sight = Sight(place_BL, turn_K, jnp.zeros_like(place_BL), place_BL + 1, None, 0)
+    edges = (jnp.zeros_like(place_BL), place_BL + 1)
+    sight = Sight(place_BL, place_BL, turn_K, *edges, None, 0)
     module = Attention(size=SIZE, architecture=architecture, attend=Attend("dense"))
-    weights = module.init(jax.random.key(0), x_BLD, x_BLD, sight)["params"]
+    weights = module.init(jax.random.key(0), x_BLD, [Asked(x_BLD, sight)])["params"]
     return module, weights, x_BLD, sight
 
 
@@ -60,14 +61,15 @@ def test_with_qk_norm_the_scale_of_queries_and_keys_is_of_no_account():
         module, weights, x_BLD, sight = made(qk_norm=qk_norm, epsilon=1e-12)
         louder = {**weights, "query_DHK": weights["query_DHK"] * 9, "key_DGK": weights["key_DGK"]}
         one, other = (
-            module.apply({"params": own}, x_BLD, x_BLD, sight)[0] for own in (weights, louder)
+            module.apply({"params": own}, x_BLD, [Asked(x_BLD, sight)])[0]
+            for own in (weights, louder)
         )
         assert (np.abs(one - other).max() < 1e-5) == qk_norm
 
 
 def test_a_cap_near_nothing_reads_the_mean_of_all_that_is_seen():
     module, weights, x_BLD, sight = made(attention_cap=1e-6)
-    read_BLD, (_, value_BMGK) = module.apply({"params": weights}, x_BLD, x_BLD, sight)
+    read_BLD, [(_, value_BMGK)] = module.apply({"params": weights}, x_BLD, [Asked(x_BLD, sight)])
     many_L = np.arange(1, LENGTH + 1)[:, None, None]
     mean_BLHK = np.repeat(np.cumsum(value_BMGK, axis=1) / many_L, 2, axis=2)
     expected = np.einsum("BLHK,HKD->BLD", mean_BLHK, weights["out_HKD"])
@@ -76,11 +78,12 @@ def test_a_cap_near_nothing_reads_the_mean_of_all_that_is_seen():
 
 def test_what_was_kept_is_written_over_from_the_offset_on():
     module, weights, x_BLD, sight = made()
-    _, (key_BMGK, value_BMGK) = module.apply({"params": weights}, x_BLD, x_BLD, sight)
+    _, [(key_BMGK, value_BMGK)] = module.apply({"params": weights}, x_BLD, [Asked(x_BLD, sight)])
     kept = (jnp.zeros_like(key_BMGK), jnp.zeros_like(value_BMGK))
     for at in range(LENGTH):
         piece = Sight(
             sight.position_BL[:, at : at + 1],
+            sight.position_BM[:, at : at + 1],
             sight.turn_K,
             sight.start_BL[:, at : at + 1],
             sight.end_BL[:, at : at + 1],
@@ -88,7 +91,8 @@ def test_what_was_kept_is_written_over_from_the_offset_on():
             at,
         )
         near_BLD = x_BLD[:, at : at + 1]
-        _, kept = module.apply({"params": weights}, near_BLD, near_BLD, piece, kept)
+        asked = [Asked(near_BLD, piece, kept)]
+        _, [kept] = module.apply({"params": weights}, near_BLD, asked)
     np.testing.assert_allclose(kept[0], key_BMGK, atol=1e-6)
     np.testing.assert_allclose(kept[1], value_BMGK, atol=1e-6)
 
@@ -97,7 +101,29 @@ def test_what_was_kept_is_written_over_from_the_offset_on():
 def test_logits_are_divided_by_the_width_where_a_model_is_scaled(base_kv, share):
     module, weights, x_BLD, sight = made()
     size = dataclasses.replace(SIZE, base_embed=4, base_kv=base_kv)
-    found, _ = module.clone(size=size).apply({"params": weights}, x_BLD, x_BLD, sight)
+    asked = [Asked(x_BLD, sight)]
+    found, _ = module.clone(size=size).apply({"params": weights}, x_BLD, asked)
     louder = {**weights, "query_DHK": weights["query_DHK"] * share}  # the root of 24 / 6
-    expected, _ = module.apply({"params": louder}, x_BLD, x_BLD, sight)
+    expected, _ = module.apply({"params": louder}, x_BLD, asked)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("words", [{}, {"qk_norm": True, "bias": True, "attention_cap": 0.5}])
+def test_a_memory_in_two_is_read_as_if_it_were_one(words):
+    module, weights, x_BLD, sight = made(**words)
+    expected, [(key_BMGK, value_BMGK)] = module.apply(
+        {"params": weights}, x_BLD, [Asked(x_BLD, sight)]
+    )
+    cut = 2
+    first, last = (
+        dataclasses.replace(sight, position_BM=sight.position_BM[:, part], end_BL=end_BL)
+        for part, end_BL in (
+            (slice(cut), jnp.minimum(sight.end_BL, cut)),
+            (slice(cut, None), sight.end_BL - cut),
+        )
+    )
+    kept = key_BMGK[:, :cut], value_BMGK[:, :cut]
+    for early in (Asked(x_BLD[:, :cut], first), Asked(None, first, kept)):
+        for asked in ([Asked(x_BLD[:, cut:], last), early], [early, Asked(x_BLD[:, cut:], last)]):
+            found, _ = module.apply({"params": weights}, x_BLD, asked)
+            np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -55,6 +55,15 @@ def test_a_row_read_piece_by_piece_has_the_intervals_of_the_row(name, window):
         assert (int(low_BL[0, 0]), int(high_BL[0, 0])) == (start_BL[0, place], end_BL[0, place])
 
 
+def test_a_window_reaches_back_into_the_memory_in_which_a_text_begins():
+    start_BL, end_BL = (jnp.asarray([edge]) for edge in ([2, 2, 2, 0], [5, 5, 5, 0]))
+    position_BL = jnp.asarray([[3, 4, 6, 0]])  # after three inputs; the last is padding
+    for window, seen in ((0, "3330"), (2, "2100"), (1, "1000"), (9, "3330")):
+        low_BL, high_BL = visibility.behind(start_BL, end_BL, position_BL, window)
+        many = np.maximum(high_BL - low_BL, 0)[0]
+        assert "".join(map(str, many)) == seen
+
+
 def test_an_unknown_visibility_is_refused():
     with pytest.raises(ValueError, match="'sideways' is not one of causal, prefix, full"):
         visibility.interval(two_segments(), "sideways")

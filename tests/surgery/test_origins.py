@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from archlab.architecture import VISIBILITY, Architecture
+from archlab.architecture import RUNGS, VISIBILITY, Architecture
 from archlab.model.transformer import Transformer, parameters
 from archlab.size import Size
 from archlab.surgery.choices import DEPTH, Surgery
@@ -105,6 +105,25 @@ RICH = {
     "head": "transformed",
     "tied": False,
 }
+
+
+def test_an_encoder_decoder_that_is_a_prefix_decoder_becomes_one_whole():
+    top = dict.fromkeys(RUNGS, True)
+    found = sources("encoder_decoder", "prefix_decoder", **top)
+    assert all(one.is_whole and one.source == path for path, one in found.items())
+    old = Transformer(SIZE, Architecture("encoder_decoder", **top))
+    assert not dropped(old, tuple(found.values()))
+
+
+def test_stacks_that_are_tied_are_the_decoder_s_and_those_that_no_longer_are_both_begin_as_it():
+    plain, tied = Architecture("encoder_decoder"), Architecture("encoder_decoder", tied_stacks=True)
+    both = Transformer(SIZE, plain), Transformer(SIZE, tied)
+    for old, new in (both, both[::-1]):
+        found = {one.path: one.source for one in origins(old, new, Surgery())}
+        for path, source in found.items():
+            assert source == path.replace("encoder/", "decoder/")
+    left = dropped(both[0], origins(*both, Surgery()))
+    assert left and all(path.startswith("encoder/") for path in left)
 
 
 def test_ingredients_that_one_side_lacks_are_made_or_dropped():

@@ -39,13 +39,17 @@ RICH = Architecture(
     logit_cap=3.0,
     head="transformed",
 )
+NAMED = {
+    "rich": RICH,
+    "ladder": Architecture("encoder_decoder", tied_stacks=True, merged=True, aligned=True),
+}
 ONE = Mesh(1)
 
 
 def trained(name: str, ways=ONE, accumulate=1, optimizer="adamw", **settings):
     """Weights, moments and outcomes after a few steps on a mesh, as NumPy arrays."""
     mesh = ways.build(jax.devices()[: math.prod(dataclasses.astuple(ways))])
-    architecture = RICH if name == "rich" else Architecture(name.removeprefix("experts of "))
+    architecture = NAMED.get(name) or Architecture(name.removeprefix("experts of "))
     size = dataclasses.replace(SIZE, experts=4, choices=2) if "experts" in name else SIZE
     network = step.on(mesh, Transformer(size, architecture, **settings))
     optimizer = Optimizer(optimizer)
@@ -77,6 +81,7 @@ def assert_near(one, other):
     [
         *itertools.product(VISIBILITY, [Mesh(2, 4), Mesh(2, context=2, slice=2)]),
         ("rich", Mesh(2, 2, context=2)),
+        ("ladder", Mesh(2, 2, context=2)),
     ],
 )
 def test_meshes_agree_with_one_device(name, ways):
