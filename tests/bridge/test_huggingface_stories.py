@@ -14,6 +14,8 @@ import safetensors.numpy
 import tokenizers
 
 from archlab.bridge import folders, runs
+from archlab.evaluation import runs as subjects
+from archlab.evaluation.formats import Span
 from archlab.evaluation.generate import generate
 from archlab.evaluation.manner import Manner
 from archlab.trained import load
@@ -146,3 +148,22 @@ def test_it_comes_back_to_the_bit(stories, tmp_path):
     assert stored.keys() == back.keys()
     for name, array in stored.items():
         np.testing.assert_array_equal(back[name], array)
+
+
+def test_its_story_costs_what_its_own_logits_say(stories, tmp_path):
+    """Asked as runs are, cut anywhere: a golden text is the likeliest, token by token."""
+    folder, golden = stories
+    runs.make(folders.read(folder), tmp_path / "run", "stories260K")
+    subject = subjects.of(load(tmp_path / "run"), "stories260K")
+    assert subject.format().said == "causal" and subject.row.total == 512
+    ids, logits_LV = golden["greedy_ids"][1:], golden["logits"].astype(np.float64)
+    normal_L = np.log(np.exp(logits_LV).sum(axis=1))
+    nats_L = (normal_L - logits_LV[np.arange(len(logits_LV)), np.append(ids, 0)])[: len(ids)]
+    cuts = (0, 5, 120)
+    spans = [Span(tuple(ids[:cut]), tuple(ids[cut : cut + 60])) for cut in cuts]
+    found = subject.scorer.spans(spans, subject.format())
+    wanted = [nats_L[cut : cut + 60].sum() for cut in cuts]
+    np.testing.assert_allclose(found.nats_S, wanted, rtol=1e-4)
+    assert found.is_best_S.all() and not found.is_cut_S.any()
+    other = Span(tuple(ids[:5]), (int(ids[5]) + 1,))
+    assert not subject.scorer.spans([other], subject.format()).is_best_S[0]
