@@ -31,7 +31,7 @@ def test_the_last_layer_is_what_the_stack_ends_in(subject):
     stream = _stream([WORDS.encode(text)], 20, WORDS.start if is_decoder else None)
     method = subject.model.decode if is_decoder else subject.model.encode
     ends = subject.model.apply({"params": subject.weights}, stream, method=method)
-    ends_LD = np.asarray(ends[0] if is_decoder else ends)[0]
+    ends_LD = np.asarray(ends[0] if is_decoder else ends.state_BMD)[0]
     stack = subject.weights["decoder" if is_decoder else "encoder"]
     scale_D = stack["norm"]["scale_D"]
     for pooling, place in (("first", int(is_decoder)), ("last", len(text) - 1 + is_decoder)):

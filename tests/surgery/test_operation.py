@@ -93,7 +93,7 @@ def test_an_encoder_reads_as_it_did_in_a_pair(pair):
     memory_BMD, x_BLD = (
         jax.jit(functools.partial(Transformer(one.size, one.architecture).apply, method="encode"))(
             {"params": one.weights}, models.stream(READ_BL)
-        )
+        ).state_BMD
         for one in (pair, alone)
     )
     near(memory_BMD, x_BLD)
