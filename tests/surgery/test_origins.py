@@ -12,6 +12,7 @@ from archlab.architecture import RUNGS, VISIBILITY, Architecture
 from archlab.model.transformer import Transformer, parameters
 from archlab.size import Size
 from archlab.surgery.choices import DEPTH, Surgery
+from archlab.surgery.compatibility import check
 from archlab.surgery.origins import Origin, dropped, layers, origins
 
 SIZE = Size(layers=2, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, buckets=8)
@@ -138,6 +139,34 @@ def test_ingredients_that_one_side_lacks_are_made_or_dropped():
     for name in ("head_DV", "transform_DD", "bias_V", "norm/scale_D"):
         assert f"head/{name}" in made
     assert "encoder/norm/bias_D" in made and "encoder/norm/scale_D" not in made
+
+
+def test_rungs_of_the_ladder_go_by_the_same_rule():
+    def rung(*names: str) -> Transformer:
+        ladder = dict.fromkeys(names, True)
+        return Transformer(SIZE, Architecture("encoder_decoder", **ladder))
+
+    plain, tied = rung(), rung("tied_stacks")
+    found = {one.path: one for one in origins(tied, plain, Surgery())}
+    assert found["encoder/layers/mlp/up_DF"].source == "decoder/layers/mlp/up_DF"
+    assert not any(one.made for one in found.values())
+    assert all(one.is_whole for one in origins(plain, tied, Surgery()))
+    tables = [dataclasses.replace(one.architecture, position="relative") for one in (tied, plain)]
+    pair = [Transformer(SIZE, one) for one in tables]
+    made = {one.path for one in origins(*pair, Surgery()) if one.made}
+    assert made == {"decoder/bias_RH"}  # one table for both stacks looks ahead
+    # The top rung is the prefix decoder, and a merged attention is what the decoder asks itself.
+    top, prefix = rung(*RUNGS), Transformer(SIZE, Architecture("prefix_decoder"))
+    for pair in ((top, prefix), (prefix, top)):
+        found = origins(*pair, Surgery())
+        assert all(one.is_whole for one in found) and not dropped(pair[0], found)
+        check(*pair, Surgery())
+    left = dropped(plain, origins(plain, rung("merged"), Surgery()))
+    assert {path.split("/")[2] for path in left} == {"cross", "cross_norm"}
+    # An aligned encoder is one layer less deep.
+    found = {one.path: one for one in origins(plain, rung("aligned"), Surgery())}
+    assert found["encoder/layers/mlp/up_DF"].layers == (0,)
+    assert found["decoder/layers/mlp/up_DF"].layers == (0, 1)
 
 
 @hypothesis.given(COUNTS, COUNTS, st.sampled_from(DEPTH))
