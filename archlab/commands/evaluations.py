@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Overrides, app, note
+from archlab.commands.app import Modules, Overrides, app, note
+
+TASK = "Suite.measures=[@Task()]"  # in place of a suite's own
 
 
 @app.command()
@@ -25,6 +27,10 @@ def evaluate(
             "--format", help="How they are asked.", show_default="as they were trained to be"
         ),
     ] = "",
+    task: Annotated[
+        str, typer.Option(help="A SeqIO task or mixture, measured by its own metrics.")
+    ] = "",
+    modules: Modules = [],  # noqa: B006
     overrides: Overrides = [],  # noqa: B006 - typer's way of saying "may be given many times"
 ) -> None:
     """Scores runs of any architecture and objective in one currency.
@@ -33,6 +39,7 @@ def evaluate(
     archlab evaluate runs/quickstart
     archlab evaluate runs/smoke_* --suite quick --set Continuation.items=64
     archlab evaluate runs/smoke_* --suite standard --data ./data/eval
+    archlab evaluate runs/flan --task glue_sst2_v002 --module t5.data.mixtures
     """
     from rich.console import Console
 
@@ -42,12 +49,14 @@ def evaluate(
     from archlab.report.history import names
 
     compiled.keep(note)
-    asked = config.suite(suite, [*overrides, *([f"Suite.data={str(data)!r}"] if data else [])])
+    alone = [TASK, f"Task.mixture={task!r}"] if task else []
+    where = [f"Suite.data={str(data)!r}"] if data else []
+    asked = config.suite(suite, [*alone, *overrides, *where])
     asked.check()
     named, found = names(runs), {}
     with tables.Progress(len(named) * len(asked.measures)) as progress:
         for folder, name in named.items():
-            subject = subjects.read(folder, name, step, form, progress.passed)
+            subject = subjects.read(folder, name, step, form, progress.passed, tuple(modules))
             begin = functools.partial(progress.begin, name)
             found[name] = asked.taken(subject, folder, begin)
     Console(highlight=False).print(tables.shown(found))

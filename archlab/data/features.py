@@ -74,7 +74,8 @@ class Adapter(seqio.Vocabulary):
         return self.own.encode(s)
 
     def _decode(self, ids: Iterable[int]) -> str:
-        return self.own.decode(ids)
+        # As SeqIO's own: an answer is what stands before the end.
+        return self.own.decode(one for one in ids if one != self.own.end)
 
     def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
         def encode(text: bytes) -> np.ndarray:
@@ -85,7 +86,7 @@ class Adapter(seqio.Vocabulary):
 
     def _decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
         def decode(ids_L: np.ndarray) -> bytes:
-            return self.own.decode(ids_L).encode()
+            return self.own.decode(one for one in ids_L if one != self.own.end).encode()
 
         return tf.ensure_shape(tf.numpy_function(decode, [ids], tf.string), [])
 

@@ -118,13 +118,20 @@ def main() -> int:
         return 0
     except Exception as error:  # whatever a task's steps raise is the user's to mend
         with contextlib.suppress(BrokenPipeError):
-            _say(out, wrong=_said(error))
+            _say(out, wrong=failure(error))
         return 2
     return 0
 
 
-def _said(error: Exception) -> str:
-    """What an error says, without TensorFlow's account of where."""
+def failure(error: Exception) -> str:
+    """Says what a task's own code raised, without TensorFlow's account of where.
+
+    Args:
+      error: that it raised.
+
+    Returns:
+      One line; with the kind of the error, unless it is the one that is for users.
+    """
     lines = re.sub(r"\{\{.*?\}\}", "", str(error)).strip().splitlines()
     return (
         lines[0].strip()

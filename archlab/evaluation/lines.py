@@ -11,6 +11,7 @@ from pathlib import Path
 from archlab.evaluation.estimate import Estimate
 
 FILE = "evaluations.jsonl"
+MAY_LACK = ("value", "chance")  # numbers that may be missing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +51,8 @@ def read(folder: Path) -> list[tuple[Line, dict]]:
         try:
             said = json.loads(text)
             numbers = [math.nan if one is None else one for one in said["interval"]]
-            value = Estimate(said["value"], *numbers, said["items"])
-            chance = math.nan if said["chance"] is None else said["chance"]
+            middle, chance = (math.nan if said[one] is None else said[one] for one in MAY_LACK)
+            value = Estimate(middle, *numbers, said["items"])
             about = (said["measure"], said["metric"], value, chance, said["asked"])
             found.append((Line(*about, tuple(said["notes"])), said["about"]))
         except (ValueError, KeyError, TypeError):
@@ -76,7 +77,7 @@ def add(folder: Path, lines: list[Line], about: dict) -> None:
             said = {
                 "measure": line.measure,
                 "metric": line.metric,
-                "value": line.found.value,
+                "value": number(line.found.value),
                 "interval": [number(line.found.low), number(line.found.high)],
                 "items": line.found.items,
                 "chance": number(line.chance),

@@ -21,6 +21,7 @@ def read(
     step: int | None = None,
     form: str = "",
     passed: Callable[[int], None] = lambda many: None,
+    modules: tuple[str, ...] = (),
 ) -> Subject:
     """Reads a run, to be asked.
 
@@ -30,6 +31,7 @@ def read(
       step: the checkpoint; the latest unless given.
       form: name of the format that it is asked in; that which it was trained on unless given.
       passed: told how many questions were scored since it was told last.
+      modules: the user's own, which register tasks.
 
     Returns:
       The subject.
@@ -37,7 +39,8 @@ def read(
     Raises:
       ValueError: it is no run, has no checkpoint, or there is no such format.
     """
-    return of(trained.load(folder, step), name, form, passed)
+    found = of(trained.load(folder, step), name, form, passed)
+    return dataclasses.replace(found, folder=folder, modules=modules)
 
 
 def of(
@@ -65,7 +68,8 @@ def of(
     asked = [Format(form)] if form else [formats.of(one) for one in known]
     kind, stage = read.model.architecture.kind, read.stage
     inputs, targets = stage.inputs, stage.targets
-    if not known and (kind == PAIR or targets == 1):  # of an import nothing is known but its length
+    is_import = (inputs if kind == PAIR else targets) == 1
+    if not known and is_import:  # of which nothing is known but its length
         inputs, targets = (UNKNOWN if kind == PAIR else 0), UNKNOWN
     return Subject(
         name=name,
@@ -78,4 +82,5 @@ def of(
         step=read.step,
         digest=read.digest,
         passed=passed,
+        data=read.run.data,
     )

@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from archlab.data.options import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.evaluation.formats import Format, Span
@@ -30,6 +32,9 @@ class Subject:
       step: of the checkpoint.
       digest: of the weights.
       passed: told how many questions were scored since it was told last.
+      folder: the run directory; None of a model that has none.
+      data: where the run says that text is.
+      modules: the user's own, which register tasks.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Subject:
     step: int = 0
     digest: str = ""
     passed: Callable[[int], None] = lambda many: None
+    folder: Path | None = None
+    data: Data = Data()
+    modules: tuple[str, ...] = ()
 
     def format(self, reads_right: bool = False) -> Format:
         """Chooses how it is asked, of what it was trained on.

@@ -42,18 +42,23 @@ def test_each_run_once_in_one_table(monkeypatch, capsys):
         said.append((name, overrides))
         return Asked()
 
-    def read(folder, name, step, form, passed):
-        said.append((folder, name, step, form))
+    def read(folder, name, step, form, passed, modules):
+        said.append((folder, name, step, form, modules))
         return dataclasses.make_dataclass("Subject", [("passed", object)])(passed)
 
     monkeypatch.setattr(config, "suite", suite)
     monkeypatch.setattr(subjects, "read", read)
     given = ["evaluate", "a/1", "a/2", "a/1", "--suite", "mine", "--data", "d", "--step", "7"]
-    assert commands.main([*given, "--format", "prefix", "--set", "Pairs.items=3"]) == 0
+    assert (
+        commands.main(
+            [*given, "--format", "prefix", "--module", "mine.py", "--set", "Pairs.items=3"]
+        )
+        == 0
+    )
     assert said == [
         ("mine", ["Pairs.items=3", "Suite.data='d'"]),
-        (Path("a/1"), "1", 7, "prefix"),
-        (Path("a/2"), "2", 7, "prefix"),
+        (Path("a/1"), "1", 7, "prefix", ("mine.py",)),
+        (Path("a/2"), "2", 7, "prefix", ("mine.py",)),
     ]
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     interval = ["0.000", "to", "1.000", "0.500", "9", "causal"]

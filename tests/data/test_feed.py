@@ -69,7 +69,7 @@ def test_weights_that_are_missing_are_refused():
     ],
 )
 def test_an_error_is_said_in_one_line(error, said):
-    assert feed._said(error) == said
+    assert feed.failure(error) == said
 
 
 def fed(monkeypatch, examples, request=None):

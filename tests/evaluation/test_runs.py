@@ -1,5 +1,6 @@
 """A run that was trained says how it is asked, and one command asks it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from archlab import commands, trained
 from archlab import run as runs
+from archlab.architecture import Architecture
 from archlab.data.row import Row
 from archlab.evaluation import runs as subjects
+from archlab.model.transformer import Transformer
 from tests import corpus
 
 STAGES = [
@@ -32,6 +35,13 @@ def test_a_run_is_asked_as_it_was_trained_to_be_up_to_its_checkpoint(folder, ste
     subject = subjects.read(folder, "run", step)
     assert [one.said for one in subject.formats] == wanted
     assert subject.row == Row(24, 8, "decoder") and subject.step == (step or 4)
+
+
+def test_rows_are_those_of_its_stage_whatever_it_was_trained_on(folder):
+    read = dataclasses.replace(trained.load(folder), objectives=())
+    assert subjects.of(read, "run").row == Row(24, 8, "decoder")
+    pair = Transformer(read.model.size, Architecture("encoder_decoder"))
+    assert subjects.of(dataclasses.replace(read, model=pair), "run").row.targets == 8
 
 
 def test_another_format_may_be_asked_for(folder):
