@@ -13,7 +13,7 @@ from archlab.architecture import RUNGS, Architecture
 from archlab.batch import Batch
 from archlab.kernels import flash, pallas
 from archlab.model.attention import Attend
-from archlab.model.transformer import Transformer, parameters
+from archlab.model.transformer import Transformer, balance, parameters
 from archlab.size import Size
 from tests import drawn
 from tests.model import by_hand
@@ -248,3 +248,15 @@ def test_weights_are_counted_once_where_stacks_are_tied_and_none_is_of_a_layer_n
         expected -= (block + norm) * tied + cross * merged
         expected -= block // SIZE.layers * (aligned and not tied)
         assert count == expected
+
+
+def test_what_experts_are_sent_is_the_mean_over_the_layers_of_both_stacks():
+    random = np.random.default_rng(0)
+    one_NB, other_NB = random.random((3, 2)), random.random((3, 2))
+
+    def left(*each):
+        return {"layers": {"experts": {"balance_B": each}}}
+
+    apart = balance({"encoder": left(one_NB), "decoder": left(other_NB)})
+    np.testing.assert_allclose(apart, balance({"decoder": left(one_NB, other_NB)}))
+    np.testing.assert_allclose(apart, (one_NB.mean(0) + other_NB.mean(0)) / 2, rtol=1e-6)
