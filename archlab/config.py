@@ -95,10 +95,7 @@ def read(experiment: str | Path, overrides: list[str] | tuple[str, ...] = ()) ->
       ValueError: there is no such experiment.
     """
     path = experiments.find(experiment)
-    said = statements.closure(path, KINDS)
-    for binding in said:
-        bindings.check(binding, KINDS)
-    bindings.check_once(said)
+    said = _written(path)
     before = things.tree(said).read
     said = _overridden(said, overrides)
     whole = things.tree(said)
@@ -151,14 +148,19 @@ def suite(name: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Suit
       ValueError: there is no such suite.
     """
     path = experiments.suite(name)
+    said = _overridden(_written(path), overrides)
+    whole = things.tree(said, Suite.__name__)
+    things.check_whole(said, whole, KINDS, statements.shown(path))
+    return whole.make(KINDS)
+
+
+def _written(path: Path) -> list[Binding]:
+    """The bindings of a file and what it includes, each checked, none twice."""
     said = statements.closure(path, KINDS)
     for binding in said:
         bindings.check(binding, KINDS)
     bindings.check_once(said)
-    said = _overridden(said, overrides)
-    whole = things.tree(said, Suite.__name__)
-    things.check_whole(said, whole, KINDS, statements.shown(path))
-    return whole.make(KINDS)
+    return said
 
 
 def _overridden(said: list[Binding], overrides: list[str] | tuple[str, ...]) -> list[Binding]:
