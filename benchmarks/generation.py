@@ -29,7 +29,7 @@ from benchmarks.table import table  # noqa: E402
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 ROUNDS = 5
-TOKENS, VOCAB = 128, 8192
+TOKENS, VOCAB = 64, 8192
 ENDLESS = Vocabulary(f"ids:{VOCAB},0,{VOCAB + 1},2")  # whose end is in no table
 LLAMA = transformers.LlamaConfig(
     vocab_size=VOCAB,

@@ -18,8 +18,9 @@ from archlab.architecture import Architecture  # noqa: E402
 from archlab.bridge import folders  # noqa: E402
 from archlab.data.row import DECODER, ENCODER, PAIR, Row  # noqa: E402
 from archlab.data.vocabulary import Vocabulary  # noqa: E402
-from archlab.evaluation import harness  # noqa: E402
+from archlab.evaluation import harness, scorer  # noqa: E402
 from archlab.evaluation.formats import Format, Span  # noqa: E402
+from archlab.evaluation.generate import Text  # noqa: E402
 from archlab.evaluation.harness import Harness, manners  # noqa: E402
 from archlab.evaluation.manner import Manner  # noqa: E402
 from archlab.evaluation.subject import Subject  # noqa: E402
@@ -80,7 +81,9 @@ def home(tmp_path_factory):
         data = {"dataset_path": "json", "test_split": "test", "task": name}
         files = {"data_files": {"test": str(home / "docs.jsonl")}}
         (home / f"{name}.yaml").write_text(json.dumps({**task, **data, "dataset_kwargs": files}))
-    return home
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scorer, "TOKENS", 4 * LENGTH)  # of a batch, since there is little to ask
+        yield home
 
 
 def subject(home, architecture: Architecture) -> tuple[Subject, models.Model]:
@@ -156,17 +159,27 @@ def test_a_whole_text_that_is_longer_than_a_row_is_said_in_pieces(small):
     assert found == [-wanted.nats_S[0], 0.0] and wanted.is_cut_S[0]
 
 
-def test_texts_are_continued_in_their_order_each_with_its_own_settings(small):
+def test_texts_are_continued_in_their_order_each_with_its_own_settings(small, monkeypatch):
+    words, called = small.subject.words, []
+
+    def backwards(model, weights, vocabulary, given, manner, at_once, is_shifted):
+        called.append((manner, at_once, is_shifted, [len(one) for one in given]))
+        return [Text([words.mask, *words.encode("dog. cat")], -1.0, True) for _ in given]
+
+    monkeypatch.setattr(harness, "generate", backwards)
     one = {"until": [], "max_gen_toks": 4, "do_sample": False}
     two = {"until": "a", "max_new_tokens": 900, "temperature": 0.7, "top_k": 5}
-    texts = ["the cat", "a dog", "the cat sees"]
+    texts = ["the cat", "a dog", "the cat sees" * 40]
     found = small.generate_until(
         [asked(text, how) for text, how in zip(texts, (one, two, one), strict=True)]
     )
-    assert [found[0], found[2]] == small.generate_until(
-        [asked(texts[0], one), asked(texts[2], one)]
-    )
-    assert "a" not in found[1]
+    assert found == ["dog. cat", "dog. c", "dog. cat"]
+    short = [len(words.encode(text)) for text in texts]
+    # Of a row, what is read and said with the start before it fill all or less.
+    assert called == [
+        (Manner(4), 2, False, [short[0], LENGTH - 4 - 1]),
+        (Manner(LENGTH // 2, 0.7, 5), 2, False, [short[1]]),
+    ]
 
 
 def test_what_generation_has_no_setting_for_is_named():
