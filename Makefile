@@ -44,7 +44,7 @@ beam: .venv-beam/installed  ## the tests of Apache Beam, in .venv-beam, where it
 	$(QUIET) .venv-beam/bin/python -m pytest tests/data/test_beam.py
 
 golden: .venv/tested  ## writes tests/golden anew, to be read in the diff
-	ARCHLAB_GOLDEN=1 $(QUIET) $(BIN)/python -m pytest -q tests/house/test_gin.py tests/test_mesh.py
+	ARCHLAB_GOLDEN=1 $(QUIET) $(BIN)/python -m pytest -q tests/house/test_gin.py tests/test_mesh.py tests/launch/test_places.py
 
 objectives: .venv/tested  ## runs the proofs of every objective, measures them, and writes docs/objectives.md
 	$(QUIET) $(BIN)/python -m benchmarks.objectives

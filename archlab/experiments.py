@@ -53,6 +53,21 @@ def suite(name: str | Path) -> Path:
     return _found(name, "gin/suite", "suite")
 
 
+def place(name: str | Path) -> Path:
+    """Finds the file of a place where runs are launched.
+
+    Args:
+      name: path of a .gin file, or the name of one in `gin/place/`.
+
+    Returns:
+      The path.
+
+    Raises:
+      ValueError: it is not there, with the nearest that is.
+    """
+    return _found(name, "gin/place", "place")
+
+
 def _found(name: str | Path, folder: str, what: str) -> Path:
     path, known = Path(name), home() / folder
     if path.suffix == ".gin" and path.is_file():

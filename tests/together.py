@@ -67,10 +67,15 @@ def started(origin: subprocess.Popen, folder: Path, each: list[list[str]]) -> li
         own = ["--coordinator", f"localhost:{port}", "--processes", str(many)]
         own += ["--process", str(number), "--patience", "10"]
         out, errors = (folder / f"{time.monotonic_ns()}.{kind}" for kind in ("out", "err"))
-        env = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={DEVICES // many}"}
+        env = {"XLA_FLAGS": devices(many)}
         asked = {"words": words + own, "env": env, "out": str(out), "errors": str(errors)}
         found.append(Process(_asked(origin, asked), out, errors, origin))
     return found
+
+
+def devices(many: int) -> str:
+    """What XLA is told by each of many processes that share the devices."""
+    return f"--xla_force_host_platform_device_count={DEVICES // many}"
 
 
 def _asked(origin: subprocess.Popen, request: dict) -> int:

@@ -172,9 +172,11 @@ def list_() -> None:
     for path in sorted((home / "experiments").glob("*.gin")):
         print(f"  {path.stem:24}{experiments.headline(path)}")
     print("words, for include 'gin/...':")
+    own = (home / "gin" / "place",)  # which no experiment includes
     for folder in sorted(path for path in (home / "gin").iterdir() if path.is_dir()):
-        words = ", ".join(path.stem for path in sorted(folder.glob("*.gin")))
-        print(f"  {folder.name:24}{words}")
+        if folder not in own:
+            print(f"  {folder.name:24}{_words(folder)}")
+    print(f"{'places, for archlab launch --on':26}{_words(own[0])}")
     print(
         "tasks, for Stage.mixture and archlab show, are SOURCE_OBJECTIVE; --module adds your own:"
     )
@@ -182,6 +184,10 @@ def list_() -> None:
     print(f"  {'objectives':24}{', '.join(OBJECTIVES)}")
     print(f"  {'mixtures of them':24}{', '.join(MIXTURES)}")
     print(f"  {'pairs':24}{', '.join(f'{source}_supervised' for source in SOURCES)}")
+
+
+def _words(folder: Path) -> str:
+    return ", ".join(path.stem for path in sorted(folder.glob("*.gin")))
 
 
 def register(stages: object, names: list[str]) -> None:

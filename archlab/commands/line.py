@@ -5,7 +5,16 @@ import traceback
 
 import typer
 
-from archlab.commands import evaluations, experiments, models, pods, runs, tasks, vocabularies
+from archlab.commands import (
+    evaluations,
+    experiments,
+    launches,
+    models,
+    pods,
+    runs,
+    tasks,
+    vocabularies,
+)
 from archlab.commands.app import DEBUG, WRONG, app
 from archlab.spelling import nearest
 from archlab.stop import Stop
@@ -13,6 +22,7 @@ from archlab.stop import Stop
 VERBS = (
     experiments,
     pods,
+    launches,
     runs,
     evaluations,
     models,

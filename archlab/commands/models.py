@@ -80,7 +80,7 @@ def surgery(
         int | None, typer.Option(help="The checkpoint.", show_default="the latest")
     ] = None,
 ) -> None:
-    """Makes a run of another architecture or size of a run's weights.
+    """Makes a run of another architecture or size of a run.
 
     \b
     archlab surgery runs/flan_t5_base --architecture encoder --out runs/flan_encoder

