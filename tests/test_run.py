@@ -161,17 +161,9 @@ def test_it_learns_and_says_so(straight):
     assert end["ledger"]["padding"] == 0.0
 
 
-@pytest.mark.parametrize(
-    "name, objective",
-    [
-        ("causal_decoder", "causal_lm"),
-        ("prefix_decoder", "span_corruption"),
-        ("encoder_decoder", "prefix_lm"),
-        ("encoder", "masked_lm"),
-    ],
-)
-def test_every_architecture_trains_in_bfloat16_and_is_read_back(folder, tmp_path, name, objective):
-    stages = [corpus.stage(objective, steps=3)]
+def test_what_is_trained_in_bfloat16_is_read_back(folder, tmp_path):
+    """The systems people know train so in every architecture (`test_experiments_named.py`)."""
+    name, stages = "encoder_decoder", [corpus.stage("prefix_lm", steps=3)]
     run = corpus.run(folder, name, stages, precision="bfloat16", remat="minimal", tensorboard=True)
     runs.train(run, tmp_path / "run", "test")
     read = trained.load(tmp_path / "run")
