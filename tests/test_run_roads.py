@@ -3,10 +3,12 @@
 import dataclasses
 import json
 
+import jax
 import pytest
 
 from archlab import record
 from archlab import run as runs
+from archlab.mesh import Mesh
 from tests import corpus
 from tests.test_run import assert_same, killed_at
 
@@ -25,6 +27,13 @@ for name, steps in [("mine", [t5.span_corruption]), ("copied", []), ("odd", [odd
     seqio.TaskRegistry.add(name, source, features, [*begin, *steps, *end])
 """
 ROADS = {"mine": "windows", "copied": "examples", "odd": "streaming"}
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """Which compiles and trains in less time; meshes are tried elsewhere."""
+    build = Mesh.build
+    monkeypatch.setattr(Mesh, "build", lambda mesh: build(mesh, jax.devices()[:1]))
 
 
 @pytest.fixture(scope="module")
