@@ -79,7 +79,8 @@ Written by `make bench-generation`. The same weights in one process, float32, {t
 prompts of 16 to 64, none of which ends a text. × is how many times as long transformers took, on
 eager PyTorch with one thread or all, whichever was the faster at first: the median of {rounds}
 turns with the least and the greatest. *Same*: whether both said the same tokens. {where},
-{versions}, PyTorch {torch}.
+{versions}, PyTorch {torch}; on average {load:.1f} processes wanted to run in the last quarter of an
+hour, this one included.
 
 {table}"""
 
@@ -179,6 +180,7 @@ def main() -> None:
         where=f"{platform.machine()}, {os.cpu_count()} cores",
         versions=f"JAX {jax.__version__}, transformers {transformers.__version__}",
         torch=torch.__version__,
+        load=os.getloadavg()[2],
         table=table(["model", "how", "tokens/s", "×", "same"], lines),
     )
     page = PAGE.read_text(encoding="utf-8")
