@@ -1,14 +1,18 @@
 """What is asked before a pod is: what a run will cost, and whether it fits."""
 
+import dataclasses
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlab.commands.app import Experiment, Modules, Overrides, app, note
+from archlab.commands.app import WRONG, Experiment, Modules, Overrides, app, note
 from archlab.commands.experiments import register
 
 if TYPE_CHECKING:
     from archlab.compilation import Compilation
+    from archlab.mesh import Mesh
 
 FEW = 4  # arrays that are named
 
@@ -66,6 +70,59 @@ def plan(
     )
     if price is not None:
         print(f"price          {hours * price:,.0f}, at {price:g} an hour of a chip")
+
+
+@app.command()
+def check(
+    experiment: Experiment,
+    out: Annotated[
+        Path | None, typer.Option(help="The run directory.", show_default="runs/EXPERIMENT")
+    ] = None,
+    chip: Annotated[
+        str, typer.Option(help="What it runs on: v4, v5e, …; and whether that has room.")
+    ] = "",
+    chips: Annotated[
+        int | None, typer.Option(help="How many.", show_default="as the mesh says")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    modules: Modules = [],  # noqa: B006
+) -> None:
+    """Finds what is wrong, before anything is encoded or computed.
+
+    In half a minute, on any machine: paths, schedules, mesh, tasks, vocabulary, sentinels, memory.
+    Ends with status 2 where something is.
+
+    \b
+    archlab check quickstart
+    archlab check flan_t5_xxl --chip v5p
+    """
+    import jax
+
+    from archlab import config, faults
+
+    read = config.read(experiment, overrides)
+    register(read.run.stages, modules)
+    with read.placed():
+        run = read.run.in_order()
+    many = chips or (jax.device_count() if run.mesh.data == -1 else math.prod(_ways(run.mesh)))
+    where = out or Path("runs") / read.name
+    wrong = 0
+    for name, look in faults.looks(run, chip, many, where, tuple(modules)):
+        try:
+            with read.placed():
+                lines = look()
+        except ValueError as error:
+            wrong += 1
+            lines = [f"WRONG  {' '.join(str(error).split())}"]
+        for line in lines:
+            print(f"{name:14} {line}")
+            name = ""
+    if wrong:
+        raise typer.Exit(WRONG)
+
+
+def _ways(mesh: "Mesh") -> tuple[int, ...]:
+    return dataclasses.astuple(mesh)
 
 
 @app.command(name="compile")

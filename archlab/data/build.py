@@ -33,7 +33,8 @@ def build(request: dict, path: str = "") -> None:
     Args:
       request: "data" (the fields of `Data`), "modules", "encoding" (digest of what encodes) and
         "recipes", the path of each mixture's; "workers", "runner", "options" and "shards", how to
-        go about it; "every", seconds between two reports.
+        go about it; "every", seconds between two reports; "encode", whether there is more to
+        do than to write recipes.
       path: of the request, for workers.
 
     Raises:
@@ -41,6 +42,9 @@ def build(request: dict, path: str = "") -> None:
     """
     jobs.register(request)
     every = jobs.every(request)
+    if not request.get("encode", True):
+        _keep(request, dict.fromkeys(job.path for job in every))
+        return
     todo = [job for job in every if not job.writer.is_done]
     tally = Tally(_say, request.get("every"))
     for job in todo:
@@ -56,7 +60,11 @@ def build(request: dict, path: str = "") -> None:
         _alone(todo, tally)
     for job in todo:
         tally.report(job.name)
-    stores = {job.path: job.finish() for job in every}
+    _keep(request, {job.path: job.finish() for job in every})
+
+
+def _keep(request: dict, stores: dict[str, str | None]) -> None:
+    """Writes the recipes."""
     for name, recipe in request["recipes"].items():
         content = json.dumps(cook(name, request, stores), indent=2) + "\n"
         folder, _, file = recipe.rpartition("/")

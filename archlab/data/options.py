@@ -60,6 +60,7 @@ class Work:
       options: of the runner.
       shards: of a store that is made; None cuts by number of documents.
       every: seconds between two reports.
+      encode: whether it is encoded, or only found, with its vocabulary and its objectives.
 
     Raises:
       ValueError: a number below 1.
@@ -70,6 +71,7 @@ class Work:
     options: tuple[str, ...] = ()
     shards: int | None = None
     every: float = reports.SELDOM
+    encode: bool = True
 
     def __post_init__(self):
         for name in ("workers", "shards"):

@@ -227,8 +227,9 @@ def prepare(
         del facts[fact]
     mark = code.digest(modules, [*facts.values()], code.ALL)
     root = store.root(data.cache)
+    kind = "recipes" if work.encode else "recipes/found"
     paths = {
-        name: f"{root}/recipes/{hashed(name, mark):016x}.json" for name in dict.fromkeys(mixtures)
+        name: f"{root}/{kind}/{hashed(name, mark):016x}.json" for name in dict.fromkeys(mixtures)
     }
     asked = {"data": {**dataclasses.asdict(data), "cache": root}, "modules": list(modules)}
     if all(_is_fresh(path, data) for path in paths.values()):

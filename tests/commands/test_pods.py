@@ -1,9 +1,12 @@
 """What is asked before a pod is."""
 
+from pathlib import Path
+
 import pytest
 
-from archlab import commands
+from archlab import commands, faults
 from archlab.compilation import Compilation
+from archlab.refusal import Refusal
 
 
 def test_plan_says_what_a_run_will_cost(capsys, fails):
@@ -75,3 +78,24 @@ def test_compile_refuses_what_is_not_there(asked, fails):
     asked[3] = "v5e:2x2"
     assert "--stage=4; the stages are 0 to 0" in fails(*asked, "--stage", "4")
     assert "the 8 devices form 2 slices" in fails(*asked, "--slices", "2")
+
+
+def test_check_lists_what_is_wrong_with_its_line(capsys, monkeypatch):
+    def wrong():
+        raise Refusal("Mesh.model=3 does not divide", "Mesh.model")
+
+    asked = []
+
+    def looks(*given):
+        asked.extend(given[1:])
+        return [("paths", lambda: ["one", "two"]), ("mesh", wrong)]
+
+    monkeypatch.setattr(faults, "looks", looks)
+    words = ["check", "smoke_encoder", "--out", "x", "--module", "y.py", "--set", "Mesh.model=3"]
+    assert commands.main(words) == 2
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["paths          one", "               two"]
+    assert said[2:] == ["mesh           WRONG  --set Mesh.model=3: Mesh.model=3 does not divide"]
+    assert asked == ["", 8, Path("x"), ("y.py",)]
+    monkeypatch.setattr(faults, "looks", lambda *given: [("paths", lambda: ["one"])])
+    assert commands.main(words[:2]) == 0

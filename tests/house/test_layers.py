@@ -56,7 +56,7 @@ LAYERS = """
 14 compilation trained evaluation/suite
 15 config start bridge/runs evaluation/runs
 16 agreement commands/evaluations commands/models commands/runs commands/tasks
-17 run
+17 faults run
 18 commands/experiments
 19 commands/launches commands/pods
 20 commands/line
