@@ -155,17 +155,22 @@ class CloudTPU(Machines):
 
     def _wait(self, job: Job, say: Callable[[str], None]) -> None:
         """Until the machines are there."""
-        said = ""
+        said, is_made, left = "", False, job.starts  # what was made is not always listed at once
         while (state := self._look(job)) != READY:
             if state in GONE:
+                if not left:
+                    describe = line(self._state(job).words[:-1])
+                    raise ValueError(f"the request is {state.lower()} again; {describe} says why")
+                left -= 1
                 say(f"the request is {state.lower()}; it is deleted, and made again")
                 self.cleaned(job)[0].run()
-                state = ""
-            if not state:
+                state, is_made = "", False
+            if not state and not is_made:
                 self._made(job).run()
-            elif state != said:
+                is_made = True
+            elif state and state != said:
                 say(f"the request is {state.lower().replace('_', ' ')}")
-            said = state
+                said, is_made = state, False
             time.sleep(PAUSE)
 
     def _look(self, job: Job) -> str:

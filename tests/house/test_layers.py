@@ -25,22 +25,18 @@ LAYERS = """
    bridge/configuration bridge/shards kernels/chunked kernels/dense kernels/grid
    model/visibility report/likeness report/lines surgery/choices evaluation/lines
    evaluation/manner evaluation/prompts data/bins data/options data/order data/packing
-   data/prefetch data/shards data/sources data/tokenizers data/objectives/runs
-   launch/call
+   data/prefetch data/shards data/sources data/tokenizers data/objectives/runs launch/call
 2  ledger shares stages statements things bridge/table commands/vocabularies kernels/pallas
    model/sight report/history evaluation/passages evaluation/tables train/bits data/code
-   data/corpora data/pairs data/plan data/store data/vocabulary
-   installation launch/machines
+   data/corpora data/pairs data/plan data/store data/vocabulary installation launch/machines
 3  commands/machine compiled bridge/family bridge/model bridge/words model/attention
    report/figures show/row show/statistics train/optimizer data/features data/writer
    data/objectives/masks data/objectives/objective launch/cloud launch/hosts launch/jobset
    launch/slurm
 4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
    data/readers data/supervision data/objectives/denoising data/objectives/infilling
-   data/objectives/language data/objectives/masking
-   launch/xpk
-5  bridge/families model/mlp model/norm evaluation/formats data/objectives/table
-   launch/places
+   data/objectives/language data/objectives/masking launch/xpk
+5  bridge/families model/mlp model/norm evaluation/formats data/objectives/table launch/places
 6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/exam data/roads data/streamed
 8  model/transformer data/jobs data/metrics data/pipeline

@@ -41,7 +41,7 @@ def run(fakes, monkeypatch):
 
 def test_what_is_taken_away_is_asked_for_again(run):
     status, verbs, said = run(
-        ["", "WAITING_FOR_RESOURCES", "ACTIVE", "SUSPENDED", "SUSPENDED", "ACTIVE"],
+        ["", "", "WAITING_FOR_RESOURCES", "ACTIVE", "SUSPENDED", "SUSPENDED", "ACTIVE"],
         [255, 0],
         spot=True,
     )
@@ -49,6 +49,13 @@ def test_what_is_taken_away_is_asked_for_again(run):
     assert verbs == ["create", "scp", "ssh", "delete"] * 2
     assert "the request is waiting for resources" in said
     assert "the machines were taken away" in said and said[-1] == "the run is done"
+
+
+def test_a_request_that_fails_again_and_again_is_given_up(run, fakes):
+    with pytest.raises(ValueError, match="describe mine --zone=us-west4-a says why"):
+        run(["", "FAILED"], [])
+    verbs = [words[4] for words in fakes.calls() if words[4] != "list"]
+    assert verbs == ["create", *["delete", "create"] * JOB.starts]
 
 
 def test_a_run_that_fails_for_good_leaves_the_machines(run):
