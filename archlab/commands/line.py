@@ -8,6 +8,7 @@ import typer
 from archlab.commands import (
     evaluations,
     experiments,
+    finetuning,
     launches,
     machine,
     models,
@@ -27,6 +28,7 @@ VERBS = (
     machine,
     runs,
     evaluations,
+    finetuning,
     models,
     tasks,
     vocabularies,

@@ -17,6 +17,7 @@ from typing import Any
 import seqio
 
 from archlab.data import tasks
+from archlab.data.labels import EncodeLabelled
 from archlab.data.options import EXAMPLES, ROADS, STREAMING, WINDOWS
 from archlab.data.recognition import only_ends, recognized
 from archlab.data.row import DECODER, ENCODER, Row
@@ -96,7 +97,7 @@ def _part(task: seqio.Task, rate: float, wanted: str) -> Part:
     if is_cut and after and isinstance(after[-1], tasks.Corrupt):
         vocabulary = after[-1].vocabulary
     for step in steps:
-        if isinstance(step, EncodePairs):
+        if isinstance(step, EncodePairs | EncodeLabelled):
             vocabulary = step.vocabulary
     can = {WINDOWS: objective is not None, EXAMPLES: is_cut and only_ends(after), STREAMING: True}
     road = wanted or next(road for road in ROADS if can[road])

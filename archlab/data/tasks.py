@@ -18,7 +18,7 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from archlab.data import corpora, sources, supervision
+from archlab.data import corpora, labels, sources, supervision
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
 from archlab.data.features import Adapter, features
@@ -229,6 +229,7 @@ def register_all(data: Data, vocabulary: Vocabulary) -> None:
     corpora.mix(data, OBJECTIVES)
     supervision.register("python_stdlib", Vocabulary())
     supervision.register("folder", vocabulary, data.folder)
+    labels.register(vocabulary, data.folder)
 
 
 def _is_same(one: seqio.DataSource, other: seqio.DataSource) -> bool:

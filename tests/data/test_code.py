@@ -40,5 +40,6 @@ def test_the_rooms_that_encode_are_listed():
     """
     needed = {"data/documents", "data/writer", "data/sources", *below("data/vocabulary")}
     needed |= {"data/plan", "data/tasks", "data/corpora", "data/vocabulary"}
+    needed |= {"data/pairs", "data/supervision", "data/labelling", "data/labels"}
     listed = {"data/" + room.removesuffix(".py") for room in code.ENCODING}
     assert listed == needed

@@ -26,16 +26,16 @@ LAYERS = """
    model/visibility report/likeness report/lines surgery/choices evaluation/lines
    evaluation/manner evaluation/prompts data/bins data/options data/order data/packing
    data/prefetch data/shards data/sources data/tokenizers data/objectives/runs launch/call
-2  ledger shares stages statements things bridge/table commands/vocabularies kernels/pallas
-   model/sight report/history evaluation/passages evaluation/tables train/bits data/code
-   data/corpora data/pairs data/plan data/store data/vocabulary installation launch/machines
-3  commands/machine compiled bridge/family bridge/model bridge/words model/attention
-   report/figures show/row show/statistics train/optimizer data/features data/writer
-   data/objectives/masks data/objectives/objective launch/cloud launch/hosts launch/jobset
-   launch/slurm
+2  installation ledger shares stages statements things bridge/table commands/vocabularies
+   kernels/pallas model/sight report/history evaluation/passages evaluation/tables train/bits
+   data/code data/corpora data/pairs data/plan data/store data/vocabulary launch/machines
+3  compiled bridge/family bridge/model bridge/words commands/machine model/attention
+   report/figures show/row show/statistics train/optimizer data/features data/labelling
+   data/writer data/objectives/masks data/objectives/objective launch/cloud launch/hosts
+   launch/jobset launch/slurm
 4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
-   data/readers data/supervision data/objectives/denoising data/objectives/infilling
-   data/objectives/language data/objectives/masking launch/xpk
+   data/labels data/readers data/supervision data/objectives/denoising
+   data/objectives/infilling data/objectives/language data/objectives/masking launch/xpk
 5  bridge/families model/mlp model/norm evaluation/formats data/objectives/table launch/places
 6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/exam data/roads data/streamed
@@ -49,12 +49,12 @@ LAYERS = """
 12 plain program surgery/operation evaluation/generate evaluation/probing evaluation/validation
    train/loop train/position
 13 account plan evaluation/files evaluation/harness evaluation/task train/checkpoint
-14 compilation trained evaluation/suite
+14 compilation trained evaluation/classes evaluation/suite
 15 config start bridge/runs evaluation/runs
 16 agreement commands/evaluations commands/models commands/runs commands/tasks
 17 faults run
-18 commands/experiments
-19 commands/launches commands/pods
+18 finetuning commands/experiments
+19 commands/finetuning commands/launches commands/pods
 20 commands/line
 """
 
@@ -62,10 +62,13 @@ LAYERS = """
 OWNERS = {
     "gin": ("config", "statements", "data/recognition"),
     "seqio": (
-        *("data/corpora", "data/documents", "data/features", "data/roads", "data/supervision"),
+        *("data/corpora", "data/documents", "data/features", "data/labels", "data/roads"),
+        *("data/supervision", "data/tasks"),
+    ),
+    "tensorflow": (
+        *("data/corpora", "data/features", "data/labels", "data/supervision"),
         "data/tasks",
     ),
-    "tensorflow": ("data/corpora", "data/features", "data/supervision", "data/tasks"),
     "tokenizers": ("data/huggingface",),
     "apache_beam": ("data/beam",),
     "lm_eval": ("evaluation/harness",),
