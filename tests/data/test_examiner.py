@@ -7,6 +7,7 @@ import pytest
 import seqio
 import t5.data.postprocessors as postprocessors
 import tensorflow as tf
+from t5.data import glue_utils
 from t5.evaluation import metrics
 
 from archlab.data import examiner, roads
@@ -104,10 +105,15 @@ def evaluated(task) -> dict:
     return {name: one for name, one in values.items() if name != "seen"}
 
 
+CLASS = functools.partial(
+    postprocessors.string_label_to_class_id, label_classes=["ann", "bob", "rome"], default=0
+)
 CASES = {
     "squad": ([metrics.squad], postprocessors.qa),
     "trivia": ([metrics.trivia_qa], postprocessors.qa),
     "accuracy": ([metrics.accuracy, metrics.bleu, metrics.edit_distance], None),
+    "glue": (glue_utils.get_glue_metric("mrpc"), CLASS),
+    "super_glue": (glue_utils.get_super_glue_metric("cb"), CLASS),
     "mine": ([likelihood, sure, noted], read),
 }
 
