@@ -39,7 +39,7 @@ def evaluate(
     archlab evaluate runs/quickstart
     archlab evaluate runs/smoke_* --suite quick --set Continuation.items=64
     archlab evaluate runs/smoke_* --suite standard --data ./data/eval
-    archlab evaluate runs/flan --task glue_sst2_v002 --module t5.data.mixtures
+    archlab evaluate runs/flan --task my_task --module my_tasks.py
     """
     from rich.console import Console
 
