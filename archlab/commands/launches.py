@@ -70,7 +70,10 @@ def launch(
     )
     if cleanup:
         calls = machines.cleaned(job)
-        _show(calls) if dry_run else [call.run() for call in calls]
+        if dry_run:
+            _show(calls)
+        elif status := max((call.status() for call in calls), default=0):  # all, whoever fails
+            raise typer.Exit(status)
         return
     _check(read, machines)
     if price is not None:

@@ -44,7 +44,7 @@ class Adapter(seqio.Vocabulary):
 
     def __init__(self, vocabulary: Vocabulary):
         # For SeqIO the extra ids begin above the end, which may stand above the text.
-        super().__init__(extra_ids=vocabulary.size - vocabulary.mask)
+        super().__init__(extra_ids=vocabulary.size - vocabulary.beyond)
         self.own = vocabulary
 
     @property
@@ -68,7 +68,7 @@ class Adapter(seqio.Vocabulary):
 
     @property
     def _base_vocab_size(self) -> int:
-        return self.own.mask
+        return self.own.beyond
 
     def _encode(self, s: str) -> Sequence[int]:
         return self.own.encode(s)

@@ -5,7 +5,7 @@ Ids, lowest first:
   the tokenizer's · mask · modes R S X · sentinels, the first one highest
 
 Bytes and SentencePiece have pad at 0, end at 1, unknown at 2. A Hugging Face tokenizer keeps its
-own, and what it lacks stands below the mask. No id of a tokenizer is touched.
+own, a mask too, and what it lacks stands below archlab's. No id of a tokenizer is touched.
 
 Sentinel i is `size - 1 - i`, as T5's preprocessors reckon it. Seen from SeqIO, everything above the
 text is `extra_ids`, so SeqIO's own vocabularies have the same ids. Of a vocabulary that others
@@ -24,6 +24,7 @@ from archlab.data import tokenizers
 SENTINELS = 100  # T5's number; there are more where the table has room
 MULTIPLE = 128  # the table's rows are rounded up to it, so that they divide over a mesh
 MODES = ("R", "S", "X")  # UL2's denoisers
+MASKS = ("[MASK]", "<mask>")  # what tokenizers call theirs: BERT's, RoBERTa's
 FIRST = tokenizers.FIRST  # the first id of text, of bytes and SentencePiece
 
 
@@ -67,7 +68,7 @@ class Vocabulary:
             raise ValueError(f"sentinels={self.sentinels} are too few; T5 has {SENTINELS}")
         for file in tokenizers.files(self.path)[:1]:
             object.__setattr__(self, "path", str(file))  # of a folder, what is read
-        below = self.mask + 1 + len(MODES)
+        below = self.beyond + 1 + len(MODES)
         size = -(-(below + self.sentinels) // MULTIPLE) * MULTIPLE
         object.__setattr__(self, "sentinels", size - below)
 
@@ -107,21 +108,27 @@ class Vocabulary:
         return ordinary
 
     @functools.cached_property
-    def mask(self) -> int:
-        """The id that stands for a masked token."""
+    def beyond(self) -> int:
+        """One past the last id that is not archlab's own."""
         return max(self.text, self.pad + 1, self.end + 1, self.unknown + 1) + self.seqio_ids
+
+    @functools.cached_property
+    def mask(self) -> int:
+        """The id that stands for a masked token: the tokenizer's own, if it has one."""
+        own = [token for token, name in self._tokenizer.special.items() if name in MASKS]
+        return own[0] if own else self.beyond
 
     @property
     def modes(self) -> dict[str, int]:
         """The ids that name UL2's denoisers."""
-        return {mode: self.mask + 1 + number for number, mode in enumerate(MODES)}
+        return {mode: self.beyond + 1 + number for number, mode in enumerate(MODES)}
 
     @property
     def size(self) -> int:
         """Rows of the embedding table; a multiple of 128."""
         if self.seqio_ids:
-            return -(-(self.mask + 1 + len(MODES)) // MULTIPLE) * MULTIPLE
-        return self.mask + 1 + len(MODES) + self.sentinels
+            return -(-(self.beyond + 1 + len(MODES)) // MULTIPLE) * MULTIPLE
+        return self.beyond + 1 + len(MODES) + self.sentinels
 
     @property
     def extra_ids(self) -> int:
@@ -144,7 +151,7 @@ class Vocabulary:
             raise ValueError(
                 f"sentinel {number} of {self.sentinels}; the last is {self.sentinels - 1}"
             )
-        return (self.mask if self.seqio_ids else self.size) - 1 - number
+        return (self.beyond if self.seqio_ids else self.size) - 1 - number
 
     def encode(self, text: str) -> list[int]:
         """Turns text into ids, without an end.
@@ -209,7 +216,7 @@ class Vocabulary:
 
     @functools.cached_property
     def _names(self) -> dict[int, str]:
-        names = self._tokenizer.special | {self.mask: "<mask>"}
+        names = self._tokenizer.special | {self.beyond: "<mask>", self.mask: "<mask>"}
         names |= {token: f"<{mode}>" for mode, token in self.modes.items()}
         names |= {self.sentinel(number): f"<S{number}>" for number in range(self.sentinels)}
         return names | {self.end: "<end>", self.unknown: "<unknown>", self.pad: ""}

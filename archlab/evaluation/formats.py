@@ -132,8 +132,9 @@ class Format:
 
     @property
     def said(self) -> str:
-        """Its name and its mode, for people."""
-        return f"{self.name} <{self.mode}>" if self.mode else self.name
+        """Its name and what it adds to it, for people."""
+        mode, shift = f" <{self.mode}>" * bool(self.mode), ", shifted" * self.is_shifted
+        return f"{self.name}{mode}{shift}"
 
     def suits(self, kind: str) -> bool:
         """Says whether rows of a kind can hold what it lays out.

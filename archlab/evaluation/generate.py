@@ -125,6 +125,11 @@ class Batch:
         )
         words = {"end": vocabulary.end, "allowed": vocabulary.size, "most": manner.tokens}
         if kind == "encoder":
+            if vocabulary.mask >= model.size.vocab:
+                raise ValueError(
+                    f"the mask is id {vocabulary.mask}, and the table has {model.size.vocab} rows: "
+                    "the model was trained without one"
+                )
             masks = [vocabulary.mask] * manner.tokens
             room = rounded(manner.tokens)
             length = rounded(max(map(len, self.given)) + room)

@@ -18,7 +18,7 @@ from archlab.evaluation.subject import Subject
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DIGITS = 10
-PLAIN = {DECODER: "causal", PAIR: "prefix", ENCODER: "unmasking"}
+PLAIN = {DECODER: "causal", PAIR: "prefix"}  # an encoder has one form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +58,11 @@ class Copy:
         for form in _forms(subject):
             scores = subject.score(asked, form)
             found = estimate.mean(scores.is_best_S)
-            lines.append(Line(self.name, "accuracy", found, 0.0, form.said))
+            notes = scores.notes(form)
+            lines.append(Line(self.name, "accuracy", found, 0.0, form.said, notes))
             nats = estimate.ratio(scores.nats_S, size_S)
             blind = self.letters * np.log(len(LETTERS)) / (self.letters + 1)
-            lines.append(Line(self.name, "nats per byte", nats, float(blind), form.said))
+            lines.append(Line(self.name, "nats per byte", nats, float(blind), form.said, notes))
         return lines
 
 
@@ -96,13 +97,13 @@ class Regression:
             ways += [Passage(left, f" {digit}") for digit in range(DIGITS)]
         lines = []
         for form in _forms(subject):
-            nats_SC = subject.score(ways, form).nats_S.reshape(-1, DIGITS)
-            said_S = nats_SC.argmin(axis=1)
+            scores = subject.score(ways, form)
+            said_S, notes = scores.nats_S.reshape(-1, DIGITS).argmin(axis=1), scores.notes(form)
             found = estimate.mean(said_S == right_S)
-            lines.append(Line(self.name, "accuracy", found, 1 / DIGITS, form.said))
+            lines.append(Line(self.name, "accuracy", found, 1 / DIGITS, form.said, notes))
             gap = np.abs(np.arange(DIGITS)[:, None] - right_S)  # of a digit that is drawn
             error = estimate.mean(np.abs(said_S - right_S))
-            lines.append(Line(self.name, "mean error", error, float(gap.mean()), form.said))
+            lines.append(Line(self.name, "mean error", error, float(gap.mean()), form.said, notes))
         return lines
 
     def _drawn(self, random: np.random.Generator) -> tuple[str, int]:
@@ -164,13 +165,12 @@ class Relabel:
             scores = subject.score(ways, form)
             said_S = scores.nats_S.reshape(-1, len(known)).argmin(axis=1)
             found = estimate.mean(said_S == right_S)
-            cut = float(np.mean(scores.is_cut_S))
-            notes = (f"{cut:.0%} cut to fit",) if cut else ()
-            lines.append(Line(self.name, "accuracy", found, 1 / len(known), form.said, notes))
+            given = (found, 1 / len(known), form.said, scores.notes(form))
+            lines.append(Line(self.name, "accuracy", *given))
         return lines
 
 
 def _forms(subject: Subject) -> list[Format]:
     """How it is asked: as it was trained to be, and plainly."""
-    plain = Format(PLAIN[subject.row.kind])
-    return list(dict.fromkeys([subject.format(), plain]))
+    own, kind = subject.format(), subject.row.kind
+    return list(dict.fromkeys([own, own if kind == ENCODER else Format(PLAIN[kind])]))

@@ -110,8 +110,7 @@ def choices(path: Path) -> list[Choice]:
     if not found:
         raise ValueError(f"{path} holds no question")
     if "goal" in found[0]:
-        labels = path.with_name(f"{path.stem}-labels.lst")
-        for one, label in zip(found, _text(labels).split(), strict=True):
+        for one, label in zip(found, _text(labels(path)).split(), strict=True):
             one["label"] = int(label)
     made = [_choice(one, path) for one in found]
     for number, one in enumerate(made, 1):
@@ -121,6 +120,18 @@ def choices(path: Path) -> list[Choice]:
                 f"{len(one.choices) - 1}"
             )
     return made
+
+
+def labels(path: Path) -> Path:
+    """Says where the labels of PIQA's questions would be.
+
+    Args:
+      path: of the questions.
+
+    Returns:
+      The path of a file beside it, which may not be there.
+    """
+    return path.with_name(f"{path.stem}-labels.lst")
 
 
 def _choice(one: dict, path: Path) -> Choice:

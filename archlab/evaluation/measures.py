@@ -6,16 +6,16 @@ objective changes what they mean.
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from archlab.evaluation import estimate, labelled, passages
-from archlab.evaluation.formats import Format
+from archlab.evaluation.formats import Format, Span
 from archlab.evaluation.lines import Line
 from archlab.evaluation.passages import Passage
-from archlab.evaluation.scorer import Scores
 from archlab.evaluation.subject import Subject
 
 NATS, ACCURACY, EXACT = "nats per byte", "accuracy", "exact match"
@@ -107,11 +107,13 @@ class LastWord:
 
     def measure(self, subject: Subject, data: Path) -> list[Line]:
         """Args: subject: asked, data: unused. Returns: accuracy."""
-        asked = passages.drawn(self.source, self.folder, self.items, self.left, 1, 0, self.seed)
+        drawn = passages.drawn(self.source, self.folder, self.items, self.left, 1, 0, self.seed)
+        words = [(one, re.match(r"\s\S+", one.middle)) for one in drawn]
+        asked = [Passage(one.left, word.group()) for one, word in words if word]
         form = subject.format()
         scores = subject.score(asked, form, self.seed)
         found = estimate.mean(scores.is_best_S, self.seed)
-        return [Line(self.name, ACCURACY, found, 0.0, form.said, _notes(scores, form, False))]
+        return [Line(self.name, ACCURACY, found, 0.0, form.said, scores.notes(form))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,10 +175,11 @@ class Pairs:
             if not self.items or many[paradigm] <= self.items:
                 kept += [labelled.field(one, side, path) for side in ("good", "bad")]
         form = subject.format()
-        nats_S = _whole(subject, kept, form)
+        nats_S, notes = _whole(subject, kept, form)
         gap_S = nats_S[1::2] - nats_S[::2]
         found = estimate.mean((gap_S > 0) + 0.5 * (gap_S == 0))
-        return [Line(self.name, ACCURACY, found, 0.5, form.said, (f"{len(many)} paradigms",))]
+        notes = (f"{len(many)} paradigms", *notes)
+        return [Line(self.name, ACCURACY, found, 0.5, form.said, notes)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +208,7 @@ class Choices:
         edges = np.cumsum([len(one.choices) for one in asked])[:-1]
         size_S = np.asarray([way.bytes for way in ways])
         chance = float(np.mean([1 / len(one.choices) for one in asked]))
-        notes, lines = _notes(scores, form, False), []
+        notes, lines = scores.notes(form), []
         for metric, cost_S in (
             (ACCURACY, scores.nats_S),
             ("accuracy by byte", scores.nats_S / size_S),
@@ -232,7 +235,7 @@ def _likelihood(
     size_S = np.asarray([one.bytes for one in asked])
     for form in forms:
         scores = subject.score(asked, form)
-        notes = _notes(scores, form, reads_right)
+        notes = scores.notes(form, reads_right)
         found = estimate.ratio(scores.nats_S, size_S)
         lines.append(Line(name, NATS, found, BLIND, form.said, notes))
         if is_exact:
@@ -241,26 +244,18 @@ def _likelihood(
     return lines
 
 
-def _whole(subject: Subject, texts: list[str], form: Format) -> np.ndarray:
-    """Nats of whole texts, each at once or token by token, whichever the model was trained to."""
-    spans = subject.spans([Passage("", text) for text in texts])
-    if not form.reads_right:
-        return subject.scorer.spans(spans, form).nats_S
-    number, each = [], []
-    for at, span in enumerate(spans):
-        for place in range(len(span.middle)):
-            sides = span.middle[:place], span.middle[place : place + 1], span.middle[place + 1 :]
-            each.append(dataclasses.replace(span, left=sides[0], middle=sides[1], right=sides[2]))
-            number.append(at)
-    return np.bincount(number, subject.scorer.spans(each, form).nats_S, len(texts))
+def _whole(subject: Subject, texts: list[str], form: Format) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Nats of whole texts, at once or token by token, as the model was trained to; and notes."""
+    spans, number = subject.spans([Passage("", text) for text in texts]), range(len(texts))
+    if form.reads_right:
+        places = [(at, place) for at, one in enumerate(spans) for place in range(len(one.middle))]
+        number = [at for at, _ in places]
+        spans = [_around(spans[at], place) for at, place in places]
+    scores = subject.scorer.spans(spans, form)
+    return np.bincount(number, scores.nats_S, len(texts)), scores.notes(form)
 
 
-def _notes(scores: Scores, form: Format, reads_right: bool) -> tuple[str, ...]:
-    notes = []
-    if form.name == "bound":
-        notes.append("an upper bound")
-    if reads_right and not form.reads_right:
-        notes.append("left side alone")
-    if np.any(scores.is_cut_S):
-        notes.append(f"{np.mean(scores.is_cut_S):.0%} cut to fit")
-    return tuple(notes)
+def _around(span: Span, place: int) -> Span:
+    """One token of a text, with both of its sides."""
+    text = span.middle
+    return Span(text[:place], text[place : place + 1], text[place + 1 :])

@@ -100,9 +100,10 @@ class Probe:
         if len(set(labels)) == 1:
             return np.asarray(labels[:1] * len(new_SD))
         if width:
-            probe = neural_network.MLPClassifier(
-                (width,), max_iter=ROUNDS // 10, early_stopping=True, random_state=self.seed
-            )
+            # It stops by a tenth that it holds back, where that has room for every label.
+            is_enough = len(labels) >= 10 * len(set(labels)) and min(map(labels.count, labels)) > 1
+            how = {"early_stopping": is_enough, "random_state": self.seed}
+            probe = neural_network.MLPClassifier((width,), max_iter=ROUNDS // 10, **how)
         else:
             probe = linear_model.LogisticRegression(max_iter=ROUNDS)
         whole = pipeline.make_pipeline(preprocessing.StandardScaler(), probe)

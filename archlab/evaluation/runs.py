@@ -8,7 +8,7 @@ from archlab import trained
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.row import PAIR, Row
 from archlab.evaluation import formats
-from archlab.evaluation.formats import Format
+from archlab.evaluation.formats import FORMATS, Format
 from archlab.evaluation.subject import Subject
 from archlab.trained import Trained
 
@@ -65,11 +65,18 @@ def of(
         for objective, parameters in read.objectives
         if objective in OBJECTIVES
     ]
-    asked = [Format(form)] if form else [formats.of(one) for one in known]
     kind, stage = read.model.architecture.kind, read.stage
+    asked = [formats.of(one) for one in known]
+    if form:  # as it was trained in that format, if it was
+        asked = [one for one in asked if one.name == form] or [Format(form)]
+        if not asked[0].suits(kind):
+            suiting = ", ".join(one for one in FORMATS if Format(one, is_shifted=True).suits(kind))
+            raise ValueError(
+                f"{name} has rows of {kind}s, and --format {form} no place in them; "
+                f"one of {suiting} has"
+            )
     inputs, targets = stage.inputs, stage.targets
-    is_import = (inputs if kind == PAIR else targets) == 1
-    if not known and is_import:  # of which nothing is known but its length
+    if (inputs if kind == PAIR else targets) == 1:  # it was made of a model, and trained nothing
         inputs, targets = (UNKNOWN if kind == PAIR else 0), UNKNOWN
     return Subject(
         name=name,

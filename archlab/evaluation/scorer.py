@@ -39,6 +39,23 @@ class Scores:
     is_best_S: np.ndarray
     is_cut_S: np.ndarray
 
+    def notes(self, form: Format, reads_right: bool = False) -> tuple[str, ...]:
+        """Says what a reader of the scores should know.
+
+        Args:
+          form: that they were asked in.
+          reads_right: whether there was something to read after what was asked for.
+
+        Returns:
+          In words.
+        """
+        said = {
+            "an upper bound": form.name == "bound",
+            "left side alone": reads_right and not form.reads_right,
+            f"{np.mean(self.is_cut_S):.0%} cut to fit": bool(np.any(self.is_cut_S)),
+        }
+        return tuple(note for note, is_so in said.items() if is_so)
+
 
 class Scorer:
     """Scores text with a model, on one device.
@@ -119,6 +136,13 @@ class Scorer:
                 raise ValueError(
                     f"a question of {given} and {learnt} tokens is longer than {self.row}"
                 )
+        most = max(max(one.given + one.said) for one in questions)
+        if most >= self.model.size.vocab:
+            raise ValueError(
+                f"it would be asked with id {most}, and its table has "
+                f"{self.model.size.vocab} rows: it was trained without that mark; ask it in "
+                "another format"
+            )
         if questions[0].is_in_place:
             learnt_S = np.zeros_like(given_S)  # no room besides
         packed = bins.fill(given_S, learnt_S, self.row)

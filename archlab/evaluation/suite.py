@@ -11,7 +11,8 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from archlab.evaluation import lines
+from archlab.data.sources import SOURCES
+from archlab.evaluation import labelled, lines
 from archlab.evaluation.incontext import Copy, Regression, Relabel
 from archlab.evaluation.lines import Line
 from archlab.evaluation.measures import Choices, Code, Continuation, Infill, LastWord, Pairs
@@ -66,10 +67,9 @@ class Suite:
           ValueError: a file is not there.
         """
         for one in self.measures:
-            file = getattr(one, "file", "")
-            path = Path(self.data) / file
-            if file and not path.is_file():
-                raise ValueError(f"{path} is not there; --data names the folder that it is in")
+            for path in files(one, Path(self.data)):
+                if not path.is_file():
+                    raise ValueError(f"{path} is not there; --data names the folder that it is in")
 
     def taken(
         self, subject: Subject, folder: Path, begin: Callable[[str], None] = lambda name: None
@@ -106,7 +106,7 @@ class Suite:
 
 
 def digest(measure: Measure, data: Path) -> str:
-    """Names a measure, with the content of its file and the code that takes it.
+    """Names a measure, with what it reads and the code of this folder.
 
     Args:
       measure: any.
@@ -119,6 +119,25 @@ def digest(measure: Measure, data: Path) -> str:
     named = hashlib.sha256(json.dumps(settings).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         named.update(path.read_bytes())
-    if getattr(measure, "file", "") and (data / measure.file).is_file():
-        named.update((data / measure.file).read_bytes())
+    for path in files(measure, data):
+        named.update(path.read_bytes())
+    if hasattr(measure, "source"):
+        source = SOURCES.get(measure.source)  # another is refused when it is read
+        named.update(source(measure.folder or None).fingerprint().encode() if source else b"")
     return named.hexdigest()
+
+
+def files(measure: Measure, data: Path) -> list[Path]:
+    """Lists what a measure reads.
+
+    Args:
+      measure: any.
+      data: the folder that its files are in.
+
+    Returns:
+      Their paths.
+    """
+    names = [getattr(measure, field, "") for field in ("train", "file")]
+    found = [data / name for name in names if name]
+    labels = [labelled.labels(path) for path in found]
+    return found + [path for path in labels if path.is_file()]

@@ -101,9 +101,19 @@ def test_special_ids_are_distinct_and_above_the_text(each):
     assert sentinels == [each.size - 1 - number for number in range(len(sentinels))]
     assert len(sentinels) >= 100
     added = {each.pad, each.end, each.unknown} & set(range(each.text, each.size))
-    special = [*added, each.mask, *each.modes.values(), *sentinels]
+    special = [*added, each.beyond, *each.modes.values(), *sentinels]
     assert sorted(special) == list(range(each.text, each.size))
     assert each.size % 128 == 0
+
+
+def test_a_mask_of_a_file_s_own_is_the_mask(tmp_path):
+    """As BERT's is: a model that was trained elsewhere has no row for another."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    found = Vocabulary(str(tmp_path / "vocab.txt"))
+    assert (found.mask, found.name(4), found.text, found.beyond) == (4, "<mask>", 7, 7)
+    assert found.modes["R"] == 8 and 4 not in found.encode("a [MASK] b")
+    assert BYTES.mask == BYTES.beyond
 
 
 def test_what_a_file_lacks_stands_below_the_mask(merged):

@@ -48,6 +48,8 @@ def test_another_format_may_be_asked_for(folder):
     assert [one.said for one in subjects.read(folder, "run", form="prefix").formats] == ["prefix"]
     with pytest.raises(ValueError, match="format 'plain' is not one of"):
         subjects.read(folder, "run", form="plain")
+    with pytest.raises(ValueError, match="--format unmasking no place in them"):
+        subjects.read(folder, "run", form="unmasking")
 
 
 def test_weights_are_told_apart_by_their_digest(folder):
@@ -87,3 +89,33 @@ def test_what_is_wrong_is_said_before_anything_is_measured(folder, capsys, given
     assert commands.main(["evaluate", str(folder), *given]) == 2
     assert said in capsys.readouterr().err
     assert [*folder.iterdir()] == before
+
+
+@pytest.mark.parametrize("form", ["", "unmasking"])
+def test_the_shift_that_a_model_was_trained_with_is_asked_for(form):
+    """MNTP names a token one place before it, whether or not its format is asked for by name."""
+    architecture = dataclasses.make_dataclass("A", [("kind", str)])("encoder")
+    model = dataclasses.make_dataclass("M", [("architecture", object)])(architecture)
+    read = trained.Trained(
+        corpus.run(None, "encoder", [corpus.stage("mntp")]),
+        corpus.stage("mntp"),
+        model,
+        {},
+        None,
+        0,
+        (("mntp", {}),),
+        "",
+    )
+    (asked,) = subjects.of(read, "run", form).formats
+    assert asked.is_shifted and asked.said == "unmasking, shifted"
+
+
+def test_what_was_made_of_a_model_reads_more_than_a_token():
+    """A run of one step and one token, whatever it says that the model was trained on."""
+    for kind, row in (("encoder", Row(0, 512, "encoder")), ("decoder", Row(0, 512, "decoder"))):
+        architecture = dataclasses.make_dataclass("A", [("kind", str)])(kind)
+        model = dataclasses.make_dataclass("M", [("architecture", object)])(architecture)
+        stage = corpus.stage("masked_lm", steps=1, rows=1, inputs=0, targets=1)
+        run = corpus.run(None, kind.replace("decoder", "causal_decoder"), [stage])
+        read = trained.Trained(run, stage, model, {}, None, 0, (("masked_lm", {}),), "")
+        assert subjects.of(read, "run").row == row

@@ -141,3 +141,10 @@ def test_what_asks_for_nothing_and_what_is_too_long_are_refused():
     long = Question((), (2,) * 33, np.ones(33))
     with pytest.raises(ValueError, match="of 0 and 33 tokens is longer than Row"):
         scorer("causal_decoder").questions([long])
+
+
+def test_a_mark_that_the_table_has_no_row_for_is_refused():
+    """Which would be looked up as nan, and would be printed as a number."""
+    beyond = Question((), (2, 12), np.ones(2))
+    with pytest.raises(ValueError, match="with id 12, and its table has 12 rows"):
+        scorer("causal_decoder").questions([beyond])

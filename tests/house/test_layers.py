@@ -18,35 +18,36 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  axes batch census chips directory form progress refusal spelling stop commands/app
-   kernels/flash kernels/interval kernels/tile model/position report/ink evaluation/choice
-   evaluation/estimate evaluation/labelled train/loss data/chance data/examples
-   data/huggingface data/memory data/pieces data/places data/recognition data/reports data/row
+   evaluation/choice evaluation/estimate evaluation/labelled kernels/flash kernels/interval
+   kernels/tile model/position report/ink train/loss data/chance data/examples data/huggingface
+   data/memory data/pieces data/places data/recognition data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
-   bridge/configuration bridge/shards kernels/chunked kernels/dense kernels/grid
-   model/visibility report/likeness report/lines surgery/choices evaluation/lines
-   evaluation/manner evaluation/prompts data/bins data/options data/order data/packing
-   data/prefetch data/shards data/sources data/tokenizers data/objectives/runs launch/call
+   bridge/configuration bridge/shards evaluation/lines evaluation/manner evaluation/prompts
+   kernels/chunked kernels/dense kernels/grid launch/call model/visibility report/likeness
+   report/lines surgery/choices data/bins data/options data/order data/packing data/prefetch
+   data/shards data/sources data/tokenizers data/objectives/runs
 2  installation ledger shares stages statements things bridge/table commands/vocabularies
-   kernels/pallas model/sight report/history evaluation/passages evaluation/tables train/bits
-   data/code data/corpora data/pairs data/plan data/store data/vocabulary launch/machines
-3  compiled bridge/family bridge/model bridge/words commands/machine model/attention
-   report/figures show/row show/statistics train/optimizer data/features data/labelling
-   data/writer data/objectives/masks data/objectives/objective launch/cloud launch/hosts
-   launch/jobset launch/slurm
-4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 model/layers report/page
-   data/labels data/readers data/supervision data/objectives/denoising
-   data/objectives/infilling data/objectives/language data/objectives/masking launch/xpk
-5  bridge/families model/mlp model/norm evaluation/formats data/objectives/table launch/places
+   evaluation/passages evaluation/tables kernels/pallas launch/machines model/sight
+   report/history train/bits data/code data/corpora data/pairs data/plan data/store
+   data/vocabulary
+3  compiled bridge/family bridge/model bridge/words commands/machine launch/cloud launch/hosts
+   launch/jobset launch/slurm model/attention report/figures show/row show/statistics
+   train/optimizer data/features data/labelling data/writer data/objectives/masks
+   data/objectives/objective
+4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 launch/xpk model/layers
+   report/page data/labels data/readers data/supervision data/objectives/denoising
+   data/objectives/infilling data/objectives/language data/objectives/masking
+5  bridge/families evaluation/formats launch/places model/mlp model/norm data/objectives/table
 6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
 7  cache model/stack data/documents data/exam data/roads data/streamed
 8  model/transformer data/jobs data/metrics data/pipeline
-9  inspection bridge/own show/sample surgery/origins evaluation/reading evaluation/scorer
+9  inspection bridge/own evaluation/reading evaluation/scorer show/sample surgery/origins
    train/state data/beam data/feed
-10 bridge/folders show/page show/picture surgery/compatibility surgery/transplant
-   evaluation/beam evaluation/subject evaluation/writing train/step data/build data/examiner
-11 settings surgery/outcome evaluation/incontext evaluation/measures evaluation/representations
-   evaluation/unmasking train/meter
-12 plain program surgery/operation evaluation/generate evaluation/probing evaluation/validation
+10 bridge/folders evaluation/beam evaluation/subject evaluation/writing show/page show/picture
+   surgery/compatibility surgery/transplant train/step data/build data/examiner
+11 settings evaluation/incontext evaluation/measures evaluation/representations
+   evaluation/unmasking surgery/outcome train/meter
+12 plain program evaluation/generate evaluation/probing evaluation/validation surgery/operation
    train/loop train/position
 13 account plan evaluation/files evaluation/harness evaluation/task train/checkpoint
 14 compilation trained evaluation/classes evaluation/suite
