@@ -13,6 +13,8 @@ from archlab.evaluation import harness, representations
 from archlab.evaluation import runs as subjects
 from archlab.evaluation.estimate import Estimate
 from archlab.evaluation.lines import Line
+from archlab.evaluation.suite import Suite
+from archlab.evaluation.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,3 +113,16 @@ def test_a_harness_that_is_not_there_is_named(monkeypatch, fails):
     monkeypatch.delattr(evaluation, "harness", raising=False)
     said = fails("harness", "a", "--tasks", "one")
     assert "is not installed; pip install -c .ci/constraints.txt -e '.[harness]'" in said
+
+
+def test_a_task_takes_the_place_of_a_suites_measures(monkeypatch, capsys):
+    asked, read = [], config.suite
+
+    def suite(name, overrides):
+        asked.append(read(name, overrides))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(config, "suite", suite)
+    given = ["evaluate", "a/1", "--task", "it's mine", "--set", "Task.items=3"]
+    assert commands.main(given) == 2 and "enough" in capsys.readouterr().err
+    assert asked == [Suite((Task("it's mine", items=3),))]
