@@ -144,6 +144,7 @@ class CloudTPU(Machines):
                 say("the run is done")
                 self.cleaned(job)[0].run()
                 return 0
+            time.sleep(PAUSE)  # for what is taken away is listed as there for a while
             if self._look(job) == READY:
                 left -= 1
                 if status < OTHERWISE or not left:
