@@ -53,13 +53,13 @@ def evaluate(
     where = [f"Suite.data={str(data)!r}"] if data else []
     asked = config.suite(suite, [*alone, *overrides, *where])
     asked.check()
-    named, found = names(runs), {}
+    named, found, seeds = names(runs), {}, {}
     with tables.Progress(len(named) * len(asked.measures)) as progress:
         for folder, name in named.items():
             subject = subjects.read(folder, name, step, form, progress.passed, tuple(modules))
             begin = functools.partial(progress.begin, name)
-            found[name] = asked.taken(subject, folder, begin)
-    Console(highlight=False).print(tables.shown(found))
+            found[name], seeds[name] = asked.taken(subject, folder, begin), subject.seed
+    Console(highlight=False).print(tables.shown(found, seeds))
 
 
 @app.command()

@@ -54,19 +54,21 @@ class Progress:
         self._shown.update(self._task, scored=self._scored)
 
 
-def shown(found: dict[str, list[Line]]) -> table.Table:
+def shown(found: dict[str, list[Line]], seeds: dict[str, int]) -> table.Table:
     """Lays numbers out, those of one measure together.
 
     Args:
       found: the lines of each run.
+      seeds: of each run's training.
 
     Returns:
       The table: of each number its interval, what knowing nothing gives, and how the run was asked.
     """
     made = table.Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("measure", "run", "value", "95 % interval", "chance", "items", "asked as"):
-        is_number = heading in ("value", "95 % interval", "chance", "items")
-        made.add_column(heading, justify="right" if is_number else "left")
+    numbers = ("seed", "value", "95 % interval", "chance", "items")
+    for heading in ("measure", "run", *numbers, "asked as"):
+        is_number = heading in numbers
+        made.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number)
     measured = [(line, run) for run, lines in found.items() for line in lines]
     order = list(dict.fromkeys((line.measure, line.metric) for line, _ in measured))
     for key in order:
@@ -74,7 +76,8 @@ def shown(found: dict[str, list[Line]]) -> table.Table:
         own = [(line, run) for line, run in measured if (line.measure, line.metric) == key]
         for number, (line, run) in enumerate(own):
             heading = f"{measure}, {metric}" if not number else ""
-            made.add_row(heading, run, *_cells(line), end_section=number == len(own) - 1)
+            cells = (heading, run, str(seeds[run]), *_cells(line))
+            made.add_row(*cells, end_section=number == len(own) - 1)
     return made
 
 

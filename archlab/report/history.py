@@ -43,7 +43,7 @@ class History:
       gin: the experiment as text, "" if it was not kept.
       manifest: versions, devices, git and data, {} if they were not kept.
       measured: what it was asked, by measure, metric and the way it was asked; the latest of each,
-        with the step that it was asked at.
+        with what it is about (`evaluation.lines.read`).
     """
 
     name: str
@@ -54,7 +54,9 @@ class History:
     config: dict
     gin: str
     manifest: dict
-    measured: dict[tuple[str, str, str], tuple[Line, int]] = dataclasses.field(default_factory=dict)
+    measured: dict[tuple[str, str, str], tuple[Line, dict]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def stages(self) -> list[dict]:
@@ -204,7 +206,7 @@ def read(folder: Path, name: str) -> History:
         gin=gin.read_text(encoding="utf-8", errors="replace") if gin.is_file() else "",
         manifest=_kept(folder / "manifest.json", MANIFEST),
         measured={
-            (line.measure, line.metric, line.asked): (line, about.get("step", 0))
+            (line.measure, line.metric, line.asked): (line, about)
             for line, about in evaluations.read(folder)
         },
     )

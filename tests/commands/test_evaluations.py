@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_each_run_once_in_one_table(monkeypatch, capsys):
 
     def read(folder, name, step, form, passed, modules):
         said.append((folder, name, step, form, modules))
-        return dataclasses.make_dataclass("Subject", [("passed", object)])(passed)
+        return types.SimpleNamespace(passed=passed, seed=int(name) + 4)
 
     monkeypatch.setattr(config, "suite", suite)
     monkeypatch.setattr(subjects, "read", read)
@@ -65,8 +66,8 @@ def test_each_run_once_in_one_table(monkeypatch, capsys):
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     interval = ["0.000", "to", "1.000", "0.500", "9", "causal"]
     assert [row for row in rows if "causal" in row] == [
-        ["one,", "accuracy", "1", "1.000", *interval],
-        ["2", "2.000", *interval],
+        ["one,", "accuracy", "1", "5", "1.000", *interval],
+        ["2", "6", "2.000", *interval],
     ]
 
 

@@ -16,14 +16,14 @@ def test_numbers_of_one_measure_stand_together():
     found = {"one": [line("a", 0.125), line("b", 0.375)], "two": [line("a", 0.625, math.nan)]}
     console = Console(width=100)
     with console.capture() as captured:
-        console.print(tables.shown(found))
+        console.print(tables.shown(found, {"one": 3, "two": 4}))
     said = [row.split() for row in captured.get().splitlines() if "accuracy" in row or "two" in row]
-    assert [row[:3] for row in said] == [
-        ["a,", "accuracy", "one"],
-        ["two", "0.625", "–"],
-        ["b,", "accuracy", "one"],
+    assert [row[:4] for row in said] == [
+        ["a,", "accuracy", "one", "3"],
+        ["two", "4", "0.625", "–"],
+        ["b,", "accuracy", "one", "3"],
     ]
-    assert said[0][3:] == "0.125 0.250 to 0.750 0.500 1,200 causal, a note".split()
+    assert said[0][4:] == "0.125 0.250 to 0.750 0.500 1,200 causal, a note".split()
 
 
 def test_progress_counts_measures_and_questions():

@@ -315,11 +315,11 @@ def test_what_was_asked_of_runs_stands_side_by_side(tmp_path):
     lines.add(runs[0], [alone], asked)
     page = written(tmp_path / "out", *runs)
     head, *rows = page.tables["Evaluation"]
-    told = ["5.5450", "1,200", "7", "sentinel, left side alone"]
+    told = ["5.5450", "1,200", "0", "7", "sentinel, left side alone"]
     assert rows == [
         ["infill, nats per byte", "one", "2.5000", "2.2500 to 2.7500", *told],
         ["infill, nats per byte", "two", "3.5000", "2.2500 to 2.7500", *told],
-        ["pairs, accuracy", "one", "1.0000", "–", "–", "1", "7", "causal"],
+        ["pairs, accuracy", "one", "1.0000", "–", "–", "1", "0", "7", "causal"],
     ]
     page = written(tmp_path / "none", write(tmp_path / "three", whole()))
     assert "Evaluation" not in page.tables
