@@ -49,6 +49,7 @@ def test_each_run_once_in_one_table(monkeypatch, capsys):
         said.append((folder, name, step, form, modules))
         return types.SimpleNamespace(passed=passed, seed=int(name) + 4)
 
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(config, "suite", suite)
     monkeypatch.setattr(subjects, "read", read)
     given = ["evaluate", "a/1", "a/2", "a/1", "--suite", "mine", "--data", "d", "--step", "7"]
@@ -123,6 +124,7 @@ def test_a_task_takes_the_place_of_a_suites_measures(monkeypatch, capsys):
         asked.append(read(name, overrides))
         raise ValueError("enough")
 
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(config, "suite", suite)
     given = ["evaluate", "a/1", "--task", "it's mine", "--set", "Task.items=3"]
     assert commands.main(given) == 2 and "enough" in capsys.readouterr().err
