@@ -24,7 +24,7 @@ def finetune(
     rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
     dropout: Annotated[float, typer.Option(help="Share of the values that is hidden.")] = 0.1,
 ) -> None:
-    """Teaches a run labels of texts, and says how many it then gets right.
+    """Teaches a run of any architecture the labels of texts.
 
     \b
     archlab finetune runs/mine --train train.tsv --test dev.tsv --out runs/mine_sst2
@@ -45,7 +45,11 @@ def finetune(
     except Stopped:
         print(f"archlab: stopped; the same command goes on in {out}", file=sys.stderr)
         raise typer.Exit(stop.status) from None
-    Console(highlight=False).print(tables.shown({name: [one] for name, one in found.items()}))
+    taken, of = (
+        {name: [one] for name, one in found.items()},
+        dict(zip(found, range(seeds), strict=True)),
+    )
+    Console(highlight=False).print(tables.shown(taken, of))
     lines = [*found.values()]
     print(rooms.summary([one.found.value for one in lines]))
     print(f"the commonest label always: {lines[0].chance:.3f}; {lines[0].notes[0]}")
