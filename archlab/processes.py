@@ -217,8 +217,9 @@ def fail(why: str, status: int) -> None:
         own = distributed.global_state.process_id
         with contextlib.suppress(Exception):  # one was first, or there is nobody left to tell
             _set(FAILED, {"process": own, "why": why, "status": status})
-        # Whoever was first: the others hear through the first process, for as long as it is there.
-        time.sleep(LAST if is_first() else BREATH)
+            time.sleep(BREATH)
+        if is_first():  # the others hear through it for as long as it is there, whoever was first
+            time.sleep(LAST)
 
 
 def _client():
@@ -234,7 +235,8 @@ def _heed() -> None:
     with contextlib.suppress(Exception):  # the run is over, or JAX ends this process by itself
         told = json.loads(_client().blocking_key_value_get(FAILED, LONG))
         if told["process"] != distributed.global_state.process_id:
-            time.sleep(LAST if is_first() else BREATH)  # it may be about to say so itself
+            # It may be about to say so itself, and the first says it last.
+            time.sleep(BREATH + LAST * is_first())
             os.write(ERRORS, f"archlab: process {told['process']} ended: {told['why']}\n".encode())
             os._exit(told["status"])
 
