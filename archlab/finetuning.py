@@ -188,9 +188,8 @@ class Finetuning:
         said = [[*test.texts], [*test.labels], known, usual]
         measure = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         marks = {"weights": subject.digest, "measure": measure, "formats": []}
-        for line, about in lines.read(folder):
-            if marks.items() <= about.items():
-                return line
+        if before := lines.found(folder, marks):
+            return before[0]
         line = classes.accuracy(subject, f"labels of {self.test.name}", known, test, usual)
         lines.add(folder, [line], {**marks, "step": subject.step, "seed": subject.seed})
         return line

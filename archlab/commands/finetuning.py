@@ -45,11 +45,9 @@ def finetune(
     except Stopped:
         print(f"archlab: stopped; the same command goes on in {out}", file=sys.stderr)
         raise typer.Exit(stop.status) from None
-    taken, of = (
-        {name: [one] for name, one in found.items()},
-        dict(zip(found, range(seeds), strict=True)),
-    )
-    Console(highlight=False).print(tables.shown(taken, of))
     lines = [*found.values()]
+    each = {name: [one] for name, one in found.items()}
+    table = tables.shown(each, dict(zip(found, range(seeds), strict=True)))
+    Console(highlight=False).print(table)
     print(rooms.summary([one.found.value for one in lines]))
     print(f"the commonest label always: {lines[0].chance:.3f}; {lines[0].notes[0]}")

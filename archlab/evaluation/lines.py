@@ -60,6 +60,19 @@ def read(folder: Path) -> list[tuple[Line, dict]]:
     return found
 
 
+def found(folder: Path, marks: dict) -> list[Line]:
+    """Finds what was measured before.
+
+    Args:
+      folder: the run directory.
+      marks: what the lines are about, all or some of it; see `read`.
+
+    Returns:
+      The lines that are about all of it.
+    """
+    return [line for line, about in read(folder) if marks.items() <= about.items()]
+
+
 def add(folder: Path, lines: list[Line], about: dict) -> None:
     """Adds to what was measured of a run.
 
