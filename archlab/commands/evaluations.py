@@ -154,7 +154,6 @@ def harness(
 
     from archlab import compiled
     from archlab.evaluation import runs as subjects
-    from archlab.evaluation.formats import Format
 
     try:
         from archlab.evaluation import harness as rooms
@@ -164,7 +163,7 @@ def harness(
         ) from None
     compiled.keep(note)
     subject = subjects.read(run, run.name, step, form)
-    asked = Format(form) if form else rooms.form(subject)
+    asked = subject.formats[0] if form else rooms.form(subject)
     model = rooms.Harness(subject, asked, rows)
     found = rooms.results(model, tasks.split(","), include, shots, limit)
     if out is not None:

@@ -110,6 +110,19 @@ def test_the_harness_is_told_what_was_asked(monkeypatch, capsys, tmp_path):
     assert model[1:] == [[str(read), "form"], 3] and rest == [["one", "two"], "b", 2, 9]
 
 
+def test_the_harness_asks_in_the_format_as_the_run_was_trained_in_it(monkeypatch):
+    """With its mode or its shift, which a name alone does not say."""
+    trained, asked = ["prefix with its mode"], []
+    monkeypatch.setattr(
+        subjects, "read", lambda folder, name, step, form: types.SimpleNamespace(formats=trained)
+    )
+    monkeypatch.setattr(harness, "Harness", lambda subject, form, rows: asked.append(form))
+    monkeypatch.setattr(harness, "results", lambda *given: {})
+    monkeypatch.setattr(harness, "table", lambda found: "a table")
+    assert commands.main(["harness", "a", "--tasks", "one", "--format", "prefix"]) == 0
+    assert asked == trained
+
+
 def test_a_harness_that_is_not_there_is_named(monkeypatch, fails):
     monkeypatch.setitem(sys.modules, "archlab.evaluation.harness", None)
     monkeypatch.delattr(evaluation, "harness", raising=False)
