@@ -13,7 +13,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-generation clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -66,6 +66,9 @@ compile-matrix: .venv/tested  ## every architecture compiled for every pod, in a
 
 experiments: .venv/tested  ## the systems people know: counted, planned, compiled for a pod; writes docs/experiments.md
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.named
+
+bench-growth: .venv/tested  ## what a step costs as models and rows grow; writes a section of docs/performance.md
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m benchmarks.growth
 
 bench-peers: .venv/tested  ## training steps beside MaxText's and Hugging Face's; writes a section of docs/performance.md
 	$(QUIET) $(BIN)/python -m benchmarks.rivals.compare $(BENCH)

@@ -9,10 +9,8 @@ import functools
 import importlib.util
 import os
 import platform
-import re
 import statistics
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +20,8 @@ from jax.experimental import topologies
 from archlab import mesh as meshes
 from archlab.kernels import chunked, dense, flash
 from archlab.model.attention import Attend
-from benchmarks.table import table
+from benchmarks.table import table, write
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 ROUNDS = 5
 TOKENS = 4096  # of a call, in rows of every length
 LENGTHS = (128, 256, 512, 1024, 2048, 4096)
@@ -196,10 +193,7 @@ def main() -> None:
         head = ["TPU", "length", "how", "bias", "kernels", "temporaries, MiB", "compiling, s"]
         text += TPUS + table(head, [line for kind in TOPOLOGIES for line in compiled(kind)])
     print(text)
-    page = PAGE.read_text() if PAGE.exists() else "# Performance\n"
-    before, _, after = page.partition("\n## Attention\n")
-    rest = re.search(r"^## ", after, re.MULTILINE)
-    PAGE.write_text(before + "\n" + text + ("\n" + after[rest.start() :] if rest else ""))
+    write(text)
 
 
 if __name__ == "__main__":

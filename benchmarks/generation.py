@@ -6,7 +6,6 @@ that a busy machine slows both, and a number is the median of its turns. What th
 
 import os
 import platform
-import re
 import statistics
 import tempfile
 import time
@@ -25,9 +24,8 @@ from archlab.data.vocabulary import Vocabulary  # noqa: E402
 from archlab.evaluation.generate import generate  # noqa: E402
 from archlab.evaluation.manner import Manner  # noqa: E402
 from archlab.model.transformer import Transformer  # noqa: E402
-from benchmarks.table import table  # noqa: E402
+from benchmarks.table import table, write  # noqa: E402
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 ROUNDS = 5
 TOKENS, VOCAB = 64, 8192
 ENDLESS = Vocabulary(f"ids:{VOCAB},0,{VOCAB + 1},2")  # whose end is in no table
@@ -183,10 +181,7 @@ def main() -> None:
         load=os.getloadavg()[2],
         table=table(["model", "how", "tokens/s", "×", "same"], lines),
     )
-    page = PAGE.read_text(encoding="utf-8")
-    old = re.search(r"## Generation\n.*?(?=\n## |\Z)", page, re.DOTALL)
-    page = page.replace(old.group(), text) if old else f"{page.rstrip()}\n\n{text}"
-    PAGE.write_text(page, encoding="utf-8")
+    write(text)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 import json
 import os
 import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -18,10 +17,9 @@ from pathlib import Path
 import jax
 
 from archlab import experiments
-from benchmarks.table import table
+from benchmarks.table import table, write
 
 HOME = experiments.home()
-PAGE = HOME / "docs" / "performance.md"
 EXPERIMENTS = ("quickstart", "smoke_encoder_decoder")
 TIMES = 3
 STARTS = ("nothing kept", "text kept", "text and programs kept")
@@ -104,9 +102,7 @@ def section() -> str:
 
 def main() -> None:
     """Writes the section in place of the one that is there, or behind the others."""
-    page = PAGE.read_text() if PAGE.exists() else "# Performance\n"
-    rest = re.sub(r"## Start-up\n.*?(?=^## |\Z)", "", page, flags=re.DOTALL | re.MULTILINE)
-    PAGE.write_text(f"{rest.rstrip()}\n\n{section()}")
+    write(section())
 
 
 if __name__ == "__main__":

@@ -79,34 +79,47 @@ def rows(shape: Shape) -> Batch:
     )
 
 
-def main(name: str) -> None:
-    """Args: name: of a shape."""
-    shape = SHAPES[name]
-    run = settings(shape)
-    program = Program(run, 0, Mesh().build(jax.devices()[:1]))
-    state, batch = program.first(), program.put(rows(shape))
-    square = jnp.ones((EDGE, EDGE), program.model.dtype)
-    product = jax.jit(lambda a, b: a @ b)
+class Step:
+    """A training step, compiled, and the machine's own rate beside it.
 
-    def rate() -> float:
+    Args:
+      shape: what is trained.
+    """
+
+    def __init__(self, shape: Shape):
+        self.run = settings(shape)
+        self._program = Program(self.run, 0, Mesh().build(jax.devices()[:1]))
+        self._state, self._batch = self._program.first(), self._program.put(rows(shape))
+        self._square = jnp.ones((EDGE, EDGE), self._program.model.dtype)
+        self._product = jax.jit(lambda a, b: a @ b)
+        self.rate()
+        self.seconds(1)
+
+    def rate(self) -> float:
+        """Returns: FLOPs a second of products of square matrices."""
         since = time.perf_counter()
         for _ in range(STEPS):
-            out = product(square, square)
+            out = self._product(self._square, self._square)
         out.block_until_ready()
         return STEPS * 2 * EDGE**3 / (time.perf_counter() - since)
 
-    rate()
-    state, outcome = program.learn(state, batch)
-    flops = run.flops(run.stages[0])
+    def seconds(self, steps: int = STEPS) -> float:
+        """Args: steps: to take. Returns: seconds of one."""
+        since = time.perf_counter()
+        for _ in range(steps):
+            self._state, outcome = self._program.learn(self._state, self._batch)
+        outcome.gradient_norm.block_until_ready()
+        return (time.perf_counter() - since) / steps
+
+
+def main(name: str) -> None:
+    """Args: name: of a shape."""
+    step = Step(SHAPES[name])
+    flops = step.run.flops(step.run.stages[0])
     print(json.dumps({"flops": flops.total, "attention": flops.attention}), flush=True)
     for _ in sys.stdin:
-        own = rate()
-        since = time.perf_counter()
-        for _ in range(STEPS):
-            state, outcome = program.learn(state, batch)
-        outcome.gradient_norm.block_until_ready()
-        seconds = (time.perf_counter() - since) / STEPS
-        print(json.dumps({"seconds": seconds, "rate": own}), flush=True)
+        rate = step.rate()
+        print(json.dumps({"seconds": step.seconds(), "rate": rate}), flush=True)
 
 
 if __name__ == "__main__":

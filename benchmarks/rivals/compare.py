@@ -21,11 +21,10 @@ from archlab.census import Census, census
 from archlab.chips import CHIPS
 from archlab.topology import ALONE
 from benchmarks.rivals.shapes import SHAPES, Shape
-from benchmarks.table import table
+from benchmarks.table import table, write
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PAGE = ROOT / "docs" / "performance.md"
 ROUNDS = 5
 PEERS = {  # what is installed, and by which Python
     "maxtext": (
@@ -275,14 +274,7 @@ def main(what: list[str]) -> None:
             words = GPU if "gpu" in what else CPU
             text += TIMED.format(**words, machine=machine, rounds=ROUNDS) + steps(shapes, folder)
     print(text)
-    page = PAGE.read_text()
-    for title in re.findall(r"^## .*", text, re.MULTILINE):
-        own = text[text.index(title) :].split("\n## ")[0].rstrip() + "\n"
-        before, found, after = page.partition(title + "\n")
-        rest = re.search(r"^## ", after, re.MULTILINE)
-        after = "\n" + after[rest.start() :] if rest else ""
-        page = (before if found else page.rstrip() + "\n\n") + own + after
-    PAGE.write_text(page)
+    write(text)
 
 
 if __name__ == "__main__":
