@@ -12,9 +12,12 @@ import dataclasses
 import math
 import types
 import typing
+import unicodedata
 
 from archlab.spelling import nearest
 
+LONGEST = 600  # characters of a complaint; a terminal shows as many in ten lines
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # Unicode's categories: they control and format, and show nothing
 _WORDS = {int: "a whole number", float: "a number", str: "a word in quotes", bool: "True or False"}
 
 
@@ -46,6 +49,8 @@ class Place:
         Returns:
           The error, to raise.
         """
+        if len(what) > LONGEST:
+            what = f"{what[: LONGEST // 2]} … {what[-LONGEST // 2 :]}"
         return ConfigError(f"{self}: {what}")
 
 
@@ -120,6 +125,21 @@ def fields(kind: type) -> dict[str, object]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
 
 
+def unseen(text: str) -> str:
+    """Finds a character that a reader would not see, and a terminal might obey.
+
+    Args:
+      text: any.
+
+    Returns:
+      The first of them; "" if all can be seen.
+
+    Source: Boucher and Anderson 2021 (Trojan Source), section 4, for those that turn the order of
+      what is shown.
+    """
+    return next((one for one in text if unicodedata.category(one) in UNSEEN), "")
+
+
 def check_name(place: Place, scope: str, name: str, kinds: dict[str, type]) -> None:
     """Refuses a class that is not there.
 
@@ -133,7 +153,9 @@ def check_name(place: Place, scope: str, name: str, kinds: dict[str, type]) -> N
       ConfigError: there is no such class, or the scope is more than one word.
     """
     if name not in kinds:
-        raise place.error(f"{name!r} cannot be configured{nearest(name, kinds)}")
+        raise place.error(f"{name!a} cannot be configured{nearest(name, kinds)}")
+    if not scope.isascii():
+        raise place.error(f"{scoped(scope, name)!a}: letters of a to z tell things apart")
     if "/" in scope:
         raise place.error(f"{scope}/{name} has scopes within scopes; one word is enough")
 
@@ -156,7 +178,7 @@ def check(binding: Binding, kinds: dict[str, type]) -> None:
         owners = [other for other, kind in kinds.items() if field in fields(kind)]
         if owners:
             meant = f", did you mean '{scoped(binding.scope, owners[0])}.{field}'?"
-        raise place.error(f"{name} has no {field!r}{meant}")
+        raise place.error(f"{name} has no {field!a}{meant}")
     for reference in references(binding.value):
         check_name(place, reference.scope, reference.name, kinds)
         if not reference.called:
@@ -169,6 +191,8 @@ def check(binding: Binding, kinds: dict[str, type]) -> None:
         elif isinstance(value, str) and fits(_number(value), known[field]):
             meant = f", did you mean {value} without quotes?"
         raise place.error(f"{binding.key}={value!r}; it takes {_said(known[field])}{meant}")
+    if hidden := unseen("".join(_texts(binding.value))):
+        raise place.error(f"{binding.key} has {hidden!a}, a character that one does not see")
 
 
 def references(value: object) -> list[Reference]:
@@ -185,6 +209,15 @@ def references(value: object) -> list[Reference]:
     items = [*value, *value.values()] if isinstance(value, dict) else value
     is_list = isinstance(items, list | tuple)
     return [found for item in items for found in references(item)] if is_list else []
+
+
+def _texts(value: object) -> list[str]:
+    """The words in a value, at any depth."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list | tuple):
+        return [word for item in value for word in _texts(item)]
+    return [value] if isinstance(value, str) else []
 
 
 def _number(word: str) -> int | float | str:

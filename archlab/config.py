@@ -102,10 +102,11 @@ def read(experiment: str | Path, overrides: list[str] | tuple[str, ...] = ()) ->
     before = things.tree(said).read
     said = _overridden(said, overrides)
     whole = things.tree(said)
-    said = [one for one in said if one.key in whole.read or one.key not in before]
+    now = whole.read
+    said = [one for one in said if one.key in now or one.key not in before]
     things.check_whole(said, whole, KINDS, statements.shown(path))
     run = whole.make(KINDS)
-    named = _NAMED.match(path.read_text())
+    named = _NAMED.match(path.read_text(encoding="utf-8"))
     name = named.group(1) if named else path.stem.strip(".") or "experiment"
     return Experiment(name, run, _text(name, said), _operative(said), whole)
 

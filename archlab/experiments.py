@@ -80,7 +80,8 @@ def _found(name: str | Path, folder: str, what: str) -> Path:
     if is_something and path.is_dir():
         raise ValueError(f"{name} is a directory; {article} {what} is a .gin file")
     if is_something and path.exists():
-        raise ValueError(f"{name} is no {what}; its name would end in .gin")
+        why = "its name would end in .gin" if path.is_file() else "it is no file"
+        raise ValueError(f"{name} is no {what}; {why}")
     there = {one.stem for folder in (known, path.parent) for one in folder.glob("*.gin")}
     raise ValueError(f"no {what} {str(name)!r}{nearest(path.stem, there)}")
 

@@ -16,6 +16,7 @@ from archlab.plan import Plan
 from archlab.program import Program
 from archlab.refusal import Refusal, blame
 from archlab.settings import Run
+from archlab.spelling import beside
 from archlab.train.optimizer import rate
 
 # What is looked at, and the look, which returns what it has to say and raises what is wrong.
@@ -47,7 +48,8 @@ def looks(
 
 def _paths(run: Run, out: Path) -> list[str]:
     if run.start and not Path(run.start).is_dir():
-        raise Refusal(f"Run.start: there is no folder {run.start}", "Run.start")
+        said = f"Run.start: there is no folder {run.start}{beside(run.start)}"
+        raise Refusal(said, "Run.start")
     there = next(one for one in (out, *out.absolute().parents) if one.exists())
     if not there.is_dir():
         raise ValueError(f"{there} is a file; --out names a directory")

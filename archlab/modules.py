@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from archlab.spelling import nearest
+from archlab.spelling import beside, nearest
 
 DIGITS = 16  # of a digest; enough to tell two files apart
 
@@ -44,7 +44,7 @@ def load(module: str, known: Callable[[], Iterable[str]] = tuple) -> None:
     except (Exception, SystemExit) as error:  # whatever a user's file raises is the user's to mend
         raise ValueError(
             f"--module {module}{_line(error, find(module))}: {type(error).__name__}: {error}"
-            f"{_meant(error, known)}"
+            f"{_meant(error, module, known)}"
         ) from error
 
 
@@ -108,7 +108,12 @@ def _line(error: BaseException, path: Path | None) -> str:
     return f":{lines[-1]}" if lines else ""
 
 
-def _meant(error: BaseException, known: Callable[[], Iterable[str]]) -> str:
+def _meant(error: BaseException, module: str, known: Callable[[], Iterable[str]]) -> str:
+    if module.endswith(".py") and not Path(module).exists():
+        return beside(module)
+    if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+        meant = nearest(module, [one.stem for one in Path().glob("*.py")])
+        return meant if meant.startswith(",") else ""
     # Registries of other packages say what they do not know last, and not what they do know.
     word = str(error).split()[-1:]
     meant = nearest(word[0].strip("'\"."), known()) if word else ""

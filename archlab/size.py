@@ -7,6 +7,7 @@ from archlab.refusal import Refusal
 # Half of the buckets behind a position hold one distance each, and the last begins at a distance of
 # about 128 (`model/position.py`): there are no more to sort.
 MOST_BUCKETS = 252
+MOST = 2**24  # of anything; a slip of the finger is told sooner than it is tried
 OPTIONAL = ("encoder_layers", "positions", "experts", "base_embed", "base_kv")
 
 
@@ -61,10 +62,12 @@ class Size:
             object.__setattr__(self, "kv_heads", self.heads)
         for field in dataclasses.fields(self):
             value, least = getattr(self, field.name), int(field.name not in OPTIONAL)
+            setting = f"Size.{field.name}"
             if value < least:
-                setting = f"Size.{field.name}"
                 said = f"{setting}={value}; it counts something, so at least {least}"
                 raise Refusal(said, setting)
+            if value > MOST:
+                raise Refusal(f"{setting}={value}; at most {MOST}", setting)
         if self.heads % self.kv_heads:
             raise Refusal(
                 f"Size.kv_heads={self.kv_heads} does not divide Size.heads={self.heads}; "

@@ -13,6 +13,7 @@ from archlab.size import Size
 from archlab.spelling import nearest, not_one_of
 from archlab.surgery.choices import Surgery
 
+MOST = 2**63  # tokens or steps; no pod sees as many
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 SCHEDULES = ("rsqrt", "cosine", "wsd", "flat")
 WORDS = {  # what a stage's fields may say
@@ -42,13 +43,15 @@ def count(budget: int | str) -> int:
     """
     if isinstance(budget, bool) or not isinstance(budget, int | str):
         raise ValueError(f"budget={budget!r}; write a whole number, or one like '3M', '100B', '1T'")
-    match = re.fullmatch(r"(\d+)(?:\.(\d+))?([KMBT]?)", str(budget).strip().replace("_", ""))
+    match = re.fullmatch(
+        r"(\d{1,19})(?:\.(\d{1,19}))?([KMBT]?)", str(budget).strip().replace("_", "")
+    )
     if not match:
         raise ValueError(f"budget={budget!r}; write a whole number, or one like '3M', '100B', '1T'")
     whole, fraction, unit = match.group(1), match.group(2) or "", match.group(3)
     number, remainder = divmod(int(whole + fraction) * UNITS[unit], 10 ** len(fraction))
-    if remainder or number < 1:
-        raise ValueError(f"budget={budget!r} is not a whole number of at least 1")
+    if remainder or not 1 <= number < MOST:
+        raise ValueError(f"budget={budget!r} is not a whole number of at least 1, below {MOST}")
     return number
 
 

@@ -20,6 +20,7 @@ from archlab.bridge import folders
 from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
 from archlab.size import Size
+from archlab.spelling import beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ def read(folder: str, mesh: jax.sharding.Mesh) -> Start:
     path = Path(folder)
     with blame("Run.start", ahead="Run.start: "):
         if not path.is_dir():
-            raise ValueError(f"there is no folder {folder}")
+            raise ValueError(f"there is no folder {folder}{beside(folder)}")
         if (path / "manifest.json").exists():
             run = trained.load(path, mesh=mesh)
             model, vocabulary = run.model, run.vocabulary

@@ -1,8 +1,8 @@
 """Statements: gin files and command lines, taken apart into bindings with their places.
 
 A gin file here says values and nothing else: it runs no code, so one from a stranger is safe to
-read. `import`, macros, and files outside `gin/`, `experiments/` and the experiment's own directory
-are refused.
+read. `import`, macros, characters that one does not see, and files outside `gin/`, `experiments/`
+and the experiment's own directory are refused; so is more than a person would write.
 """
 
 import re
@@ -14,9 +14,10 @@ from gin import config_parser
 
 from archlab import bindings, experiments
 from archlab.bindings import Binding, ConfigError, Place, Reference
-from archlab.spelling import nearest
+from archlab.spelling import meant, nearest
 
-BYTES = 65_536  # of one file; a sentence takes a thousand
+BYTES = 32_768  # of an experiment, with what it includes; a sentence takes a thousand
+BITS = 64  # of a whole number
 DEPTH = 8  # of includes within includes
 OVERRIDE = "--set"
 CONSTANTS = ("True", "False", "None")
@@ -38,17 +39,13 @@ def closure(top: Path, kinds: dict[str, type]) -> list[Binding]:
     """
     allowed = [experiments.home() / "gin", experiments.home() / "experiments", top.resolve().parent]
     seen: dict[Path, Place] = {}
+    sizes: list[int] = []
     found: list[Binding] = []
 
     def visit(path: Path, depth: int) -> None:
-        file = shown(path)
-        if path.stat().st_size > BYTES:
-            raise Place(file).error(f"{path.stat().st_size} bytes; a gin file here is ≤ {BYTES}")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise Place(file).error("this is not text in UTF-8") from None
-        for place, statement in _statements(text, file):
+        raw = _raw(path, BYTES - sum(sizes))
+        sizes.append(len(raw))
+        for place, statement in _statements(_text(raw, shown(path)), shown(path)):
             if isinstance(statement, config_parser.IncludeStatement):
                 include(statement.filename, path, place, depth)
             elif isinstance(statement, config_parser.ImportStatement):
@@ -66,21 +63,22 @@ def closure(top: Path, kinds: dict[str, type]) -> list[Binding]:
                 found.append(Binding(*statement[:4], place))
 
     def include(name: str, path: Path, place: Place, depth: int) -> None:
-        choices = [(base / name).resolve() for base in (experiments.home(), path.resolve().parent)]
-        inside = [one for one in choices if any(map(one.is_relative_to, allowed))]
-        if not inside or Path(name).suffix != ".gin":
+        home, own = experiments.home(), path.resolve().parent
+        try:
+            choices = [(base / name).resolve() for base in (home, own)]
+            inside = [one for one in choices if any(map(one.is_relative_to, allowed))]
+            there = next((one for one in inside if one.is_file()), None)
+        except (OSError, RuntimeError, ValueError) as error:  # too long, or links that go round
+            raise place.error(f"include {name!r} is refused: {error}") from None
+        if there is None or Path(name).suffix != ".gin":
+            known = [str(one.relative_to(home)) for one in (home / "gin").rglob("*.gin")]
+            hint = nearest(name, [*known, *(one.name for one in own.glob("*.gin"))])
+            if inside and Path(name).suffix == ".gin":
+                raise place.error(f"include {name!r} is not there{hint}")
             raise place.error(
-                f"include {name!r} is refused: only .gin files of gin/, experiments/ "
-                "and the experiment's own directory"
+                f"include {name!r} is refused: only .gin files of gin/, experiments/ and the "
+                f"experiment's own directory{'' if hint.startswith(';') else hint}"
             )
-        there = next((one for one in inside if one.is_file()), None)
-        if there is None:
-            known = [
-                str(one.relative_to(experiments.home()))
-                for one in (experiments.home() / "gin").rglob("*.gin")
-            ]
-            known += [one.name for one in path.resolve().parent.glob("*.gin")]
-            raise place.error(f"include {name!r} is not there{nearest(name, known)}")
         if there in seen:
             raise place.error(f"include {name!r}: it is included already, in {seen[there]}")
         if depth == DEPTH:
@@ -116,8 +114,9 @@ def override(text: str, kinds: dict[str, type]) -> Binding:
         known = [
             f"{name}.{field}" for name, kind in kinds.items() for field in bindings.fields(kind)
         ]
-        meant = [one for one in known if one.split(".")[1] == key.strip()]
-        raise place.error(f"write it as Key=value{nearest(key.strip(), meant or known)}")
+        field = meant(key.strip(), [one.split(".")[1] for one in known])
+        alike = [one for one in known if one.split(".")[1] == field]
+        raise place.error(f"write it as Key=value{nearest(key.strip(), alike or known)}")
     scope, name, field = match.group(1) or "", match.group(2), match.group(3)
     raw = raw.strip()
     try:
@@ -151,6 +150,32 @@ def shown(path: Path) -> str:
     )
 
 
+def _raw(path: Path, room: int) -> bytes:
+    """Reads a file, and never more of it than there is room for."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(room + 1)
+    except OSError as error:
+        raise Place(shown(path)).error(f"it cannot be read: {error.strerror}") from None
+    if len(raw) > room:
+        said = f"an experiment, with what it includes, has at most {BYTES} bytes, and this is more"
+        raise Place(shown(path)).error(said)
+    return raw
+
+
+def _text(raw: bytes, file: str) -> str:
+    """Makes text of a file, in which nothing stands that one does not see."""
+    lines = []
+    for number, line in enumerate(raw.splitlines(), 1):
+        try:
+            lines.append(line.decode())
+        except UnicodeDecodeError:
+            raise Place(file, number).error("this is not text in UTF-8") from None
+        if hidden := bindings.unseen(lines[-1].replace("\t", " ")):
+            raise Place(file, number).error(f"{hidden!a} is a character that one does not see")
+    return "\n".join([*lines, ""])
+
+
 class _Delegate(config_parser.ParserDelegate):
     """What gin's parser makes of @ and %: a `Reference`, and a refusal. It looks nothing up."""
 
@@ -171,9 +196,12 @@ class _Parser(config_parser.ConfigParser):
     def parse_value(self):
         word = self.current_token.string
         if self.current_token.type == tokenize.NAME and word not in CONSTANTS:
-            meant = [one for one in CONSTANTS if one.lower() == word.lower()] or [repr(word)]
-            raise SyntaxError(f"{word} is a bare word, did you mean {meant[0]}?")
-        return super().parse_value()
+            like = [one for one in CONSTANTS if one.lower() == word.lower()] or [repr(word)]
+            raise SyntaxError(f"{word} is a bare word, did you mean {like[0]}?")
+        value = super().parse_value()
+        if isinstance(value, int) and value.bit_length() > BITS:
+            raise SyntaxError(f"a whole number of {value.bit_length()} bits; at most {BITS}")
+        return value
 
 
 def _statements(text: str, file: str) -> Iterator:

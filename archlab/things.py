@@ -6,6 +6,7 @@ it, so that whatever is refused, now or when there are data and devices, has a l
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 from archlab.bindings import Binding, ConfigError, Place, Reference, scoped
@@ -105,8 +106,12 @@ def tree(bindings: list[Binding], root: str = ROOT) -> Thing:
       The root's thing.
     """
 
+    @functools.cache
+    def made_of(scope: str, name: str) -> dict[str, Binding]:
+        return of(bindings, scope, name)
+
     def thing(scope: str, name: str, number: int | None, source: Binding | None) -> Thing:
-        bound = of(bindings, scope, name)
+        bound = made_of(scope, name)
 
         def part(value, binding, number):
             if isinstance(value, list | tuple):
@@ -135,18 +140,30 @@ def check_whole(bindings: list[Binding], whole: Thing, kinds: dict[str, type], f
     Raises:
       ConfigError: with what is missing or has no effect.
     """
-    every = list(whole.all())
+    every, read = list(whole.all()), whole.read
+    idle = [one for one in bindings if one.key not in read]
     for thing in every:
         for field in dataclasses.fields(kinds[thing.name]):
             if field.default is dataclasses.MISSING and field.name not in thing.bound:
-                place = thing.source.place if thing.source else Place(file)
-                key = f"{scoped(thing.scope, thing.name)}.{field.name}"
-                raise place.error(
-                    f"{key} is not set anywhere; bind it, or include a word that does"
-                )
-    for binding in bindings:
-        if binding.key not in whole.read:
-            raise _idle(binding, every)
+                raise _missing(thing, field.name, idle, every, file)
+    for binding in idle:
+        raise _idle(binding, every)
+
+
+def _missing(
+    thing: Thing, field: str, idle: list[Binding], every: list[Thing], file: str
+) -> ConfigError:
+    """Says what lacks a value, or whose scope is misspelt so that it does."""
+    own = scoped(thing.scope, thing.name)
+    place = thing.source.place if thing.source else Place(file)
+    others = [one for one in idle if one.name == thing.name]
+    if others and not any(one.scope == thing.scope for one in thing.bound.values()):
+        hint = nearest(own, {scoped(one.scope, one.name) for one in others})
+        return place.error(f"@{own}() is used, and nothing of it is bound{hint}")
+    for one in others:
+        if one.field == field:
+            return _idle(one, every)
+    return place.error(f"{own}.{field} is not set anywhere; bind it, or include a word that does")
 
 
 def _idle(binding: Binding, every: list[Thing]) -> ConfigError:

@@ -13,6 +13,7 @@ from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
 from archlab.plain import from_settings
 from archlab.settings import Run
+from archlab.spelling import beside
 from archlab.stages import Stage
 from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
@@ -66,7 +67,7 @@ def load(
       ValueError: the folder is no run, has no checkpoint, or one of its files is damaged.
     """
     if not folder.is_dir():
-        raise ValueError(f"there is no run directory {folder}")
+        raise ValueError(f"there is no run directory {folder}{beside(folder)}")
     if not (folder / "manifest.json").exists():
         raise ValueError(f"{folder} is not a run that has trained: it holds no manifest.json")
     config, manifest = (directory.read(folder / f"{name}.json") for name in ("config", "manifest"))

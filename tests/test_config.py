@@ -206,7 +206,7 @@ FAULTS = [
     ("Run.expect = [1.0, none]", "not gin: none is a bare word, did you mean None?"),
     ("lm/Schedule.peak = 1e999", "lm/Schedule.peak=inf; it takes a number"),
     ("lm/Schedule.peak = -1e999", "lm/Schedule.peak=-inf; it takes a number"),
-    ("lm/Schedule.peak = " + "9" * 400, "it takes a number"),
+    ("lm/Schedule.peak = " + "9" * 400, "a whole number of 1329 bits; at most 64"),
     ("Run.precision = 'float23'", "Run.precision='float23'"),
     ("Architecture.position = 'ropes'", "did you mean 'rope'?"),
     ("Architecture.activation = 'swigl'", "did you mean 'swiglu'?"),

@@ -8,7 +8,7 @@ from archlab.bridge import huggingface, own, shards
 from archlab.bridge.configuration import FILE
 from archlab.bridge.model import Model
 from archlab.refusal import Refusal
-from archlab.spelling import not_one_of
+from archlab.spelling import beside, not_one_of
 
 FORMS = {"huggingface": huggingface, "archlab": own}
 
@@ -26,7 +26,7 @@ def read(folder: Path) -> Model:
       ValueError: it is neither, archlab has no such model, or a file is not what it should be.
     """
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}")
+        raise ValueError(f"there is no folder {folder}{beside(folder)}")
     return (huggingface if (folder / FILE).is_file() else own).read(folder)
 
 

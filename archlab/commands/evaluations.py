@@ -6,29 +6,32 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Modules, Overrides, app, note
+from archlab.commands import completion
+from archlab.commands.app import Format, Modules, Overrides, Rows, Run, Runs, Step, app, note
+from archlab.spelling import not_one_of
 
 TASK = "Suite.measures=[@Task()]"  # in place of a suite's own
 
 
 @app.command()
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    suite: Annotated[str, typer.Option(help="A word of gin/suite, or a .gin file.")] = "quick",
+    runs: Runs,
+    suite: Annotated[
+        str,
+        typer.Option(help="A word of gin/suite, or a .gin file.", autocompletion=completion.suites),
+    ] = "quick",
     data: Annotated[
-        Path | None, typer.Option(help="The folder of the suite's files.", show_default="here")
+        Path | None,
+        typer.Option(metavar="DIR", help="With the suite's files.", show_default="here"),
     ] = None,
-    step: Annotated[
-        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
-    ] = None,
-    form: Annotated[
+    step: Step = None,
+    form: Format = "",
+    task: Annotated[
         str,
         typer.Option(
-            "--format", help="How they are asked.", show_default="as they were trained to be"
+            help="A SeqIO task or mixture, measured by its own metrics.",
+            autocompletion=completion.tasks,
         ),
-    ] = "",
-    task: Annotated[
-        str, typer.Option(help="A SeqIO task or mixture, measured by its own metrics.")
     ] = "",
     modules: Modules = [],  # noqa: B006
     overrides: Overrides = [],  # noqa: B006 - typer's way of saying "may be given many times"
@@ -67,10 +70,16 @@ def likeness(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Two run directories or more.")
     ],
-    out: Annotated[Path, typer.Option(help="The picture to write, a .png.")] = Path("likeness.png"),
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="The picture to write.")] = Path(
+        "likeness.png"
+    ),
     texts: Annotated[
         Path | None,
-        typer.Option(help='Lines of JSON with "text".', show_default="held out of python_stdlib"),
+        typer.Option(
+            metavar="FILE.jsonl",
+            help='Lines of JSON with "text".',
+            show_default="held out of python_stdlib",
+        ),
     ] = None,
     items: Annotated[int, typer.Option(min=3, help="At most how many texts are read.")] = 256,
     pooling: Annotated[str, typer.Option(help="mean, first or last, over a text.")] = "mean",
@@ -93,7 +102,7 @@ def likeness(
     from archlab.report.history import names
 
     if pooling not in representations.POOLINGS:
-        raise ValueError(f"--pooling {pooling}; it is one of {', '.join(representations.POOLINGS)}")
+        raise ValueError(f"--pooling {not_one_of(pooling, representations.POOLINGS)}")
     compiled.keep(note)
     if texts:
         asked = [labelled.field(one, "text", texts) for one in labelled.lines(texts)][:items]
@@ -121,7 +130,7 @@ def likeness(
 
 @app.command()
 def harness(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     tasks: Annotated[str, typer.Option(metavar="NAME,…", help="Of the harness, or of --include.")],
     include: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Your own tasks, as YAML.")
@@ -132,14 +141,9 @@ def harness(
     limit: Annotated[
         int | None, typer.Option(help="Questions of a task.", show_default="all")
     ] = None,
-    form: Annotated[
-        str,
-        typer.Option("--format", help="How it is asked.", show_default="as it was trained to be"),
-    ] = "",
-    rows: Annotated[int, typer.Option(min=1, help="Texts that are continued together.")] = 8,
-    step: Annotated[
-        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
-    ] = None,
+    form: Format = "",
+    rows: Rows = 8,
+    step: Step = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write all that the harness says.")
     ] = None,

@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Experiment, Modules, Overrides, app, note
+from archlab.commands.app import Experiment, Modules, Out, Overrides, Rows, app, note
 
 
 @app.command()
 def train(
     context: typer.Context,
     experiment: Experiment,
-    out: Annotated[
-        Path | None, typer.Option(help="The run directory.", show_default="runs/EXPERIMENT")
-    ] = None,
+    out: Out = None,
     overrides: Overrides = [],  # noqa: B006 - typer's way of saying "may be given many times"
     modules: Modules = [],  # noqa: B006
     resume_from: Annotated[
@@ -121,7 +119,7 @@ def config(
 @app.command()
 def inspect(
     experiment: Experiment,
-    rows: Annotated[int, typer.Option(min=1, help="Of random tokens, to pass through it.")] = 2,
+    rows: Rows = 2,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:

@@ -6,21 +6,23 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import app, note
+from archlab.commands.app import Rows, Run, app, note
 
 
 @app.command()
 def finetune(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory to start from.")],
+    run: Run,
     train: Annotated[
         Path, typer.Option(metavar="FILE", help="Texts and labels: .tsv of both, or .jsonl.")
     ],
     test: Annotated[Path, typer.Option(metavar="FILE", help="The same, of those asked for.")],
-    out: Annotated[Path, typer.Option(help="The folder to make, with a run for each seed.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder to make, with a run for each seed.")
+    ],
     seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 3,
     epochs: Annotated[float, typer.Option(help="How often the texts are read, about.")] = 3.0,
-    rows: Annotated[int, typer.Option(min=1, help="Of a step.")] = 16,
+    rows: Rows = 16,
     rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
     dropout: Annotated[float, typer.Option(help="Share of the values that is hidden.")] = 0.1,
 ) -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlab.commands.app import Experiment, Modules, Overrides, app, note
+from archlab.commands import completion
+from archlab.commands.app import Experiment, Mfu, Modules, Overrides, Price, app, note
 from archlab.commands.experiments import register
 
 if TYPE_CHECKING:
@@ -19,17 +20,25 @@ def launch(
     context: typer.Context,
     experiment: Experiment,
     on: Annotated[
-        str, typer.Option(metavar="PLACE", help="A word of gin/place, or a .gin file like those.")
+        str,
+        typer.Option(
+            metavar="PLACE",
+            help="A word of gin/place, or a .gin file like those.",
+            autocompletion=completion.places,
+        ),
     ],
     out: Annotated[
-        str | None, typer.Option(help="The run directory, there.", show_default="as the place has")
+        str | None,
+        typer.Option(
+            metavar="DIR", help="The run directory, there.", show_default="as the place has"
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of what is made for it.", show_default="the experiment's")
     ] = None,
-    processes: Annotated[int | None, typer.Option(help="Of this machine, on local.")] = None,
-    price: Annotated[float | None, typer.Option(help="Of an hour of one chip.")] = None,
-    mfu: Annotated[float, typer.Option(help="Share of the chips' peak, for the price.")] = 0.5,
+    processes: Annotated[int | None, typer.Option(help="How many train together.")] = None,
+    price: Price = None,
+    mfu: Mfu = 0.5,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the commands, and run none.")
     ] = False,

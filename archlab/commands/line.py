@@ -18,7 +18,7 @@ from archlab.commands import (
     vocabularies,
 )
 from archlab.commands.app import DEBUG, WRONG, app
-from archlab.spelling import nearest
+from archlab.spelling import beside, nearest
 from archlab.stop import Stop
 
 VERBS = (
@@ -56,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
             return command.main(words, "archlab", standalone_mode=False, obj=stop) or 0
     except (ValueError, OSError) as error:
         what = " ".join(str(error).split())
+        if isinstance(error, FileNotFoundError) and error.filename:
+            what += beside(error.filename)
         if is_debug:
             traceback.print_exception(error)
     except typer.TyperException as error:

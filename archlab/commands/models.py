@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import app, note
+from archlab.commands import completion
+from archlab.commands.app import Run, Seed, Step, app, note
 
 
 @app.command(name="import")
@@ -13,7 +14,7 @@ def import_(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Of a Hugging Face model, or of archlab's own.")
     ],
-    out: Annotated[Path, typer.Option(help="The run directory to make.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run directory to make.")],
 ) -> None:
     """Makes a run of a Hugging Face model.
 
@@ -32,11 +33,9 @@ def import_(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
-    out: Annotated[Path, typer.Option(help="The folder to make.")],
-    step: Annotated[
-        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
-    ] = None,
+    run: Run,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
+    step: Step = None,
     form: Annotated[
         str, typer.Option(help="huggingface, for transformers, or archlab.")
     ] = "huggingface",
@@ -56,10 +55,16 @@ def export(
 
 @app.command()
 def surgery(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
-    out: Annotated[Path, typer.Option(help="The run directory to make.")],
+    run: Run,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run directory to make.")],
     architecture: Annotated[
-        str | None, typer.Option(help="The one to make.", show_default="as it is")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The one to make.",
+            show_default="as it is",
+            autocompletion=completion.architectures,
+        ),
     ] = None,
     layers: Annotated[
         int | None, typer.Option(help="Of each stack.", show_default="as they are")
@@ -74,11 +79,9 @@ def surgery(
         str, typer.Option(help="Attention to the encoder begins as: self, fresh, silent.")
     ] = "self",
     depth: Annotated[str, typer.Option(help="More layers: stack, interleave, silent.")] = "stack",
-    rows: Annotated[str, typer.Option(help="More rows: mean, fresh.")] = "mean",
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
-    step: Annotated[
-        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
-    ] = None,
+    table: Annotated[str, typer.Option(help="More rows of the table: mean, fresh.")] = "mean",
+    seed: Seed = 0,
+    step: Step = None,
 ) -> None:
     """Makes a run of another architecture or size of a run.
 
@@ -97,7 +100,7 @@ def surgery(
         runs.of(read),
         architecture or read.model.architecture.name,
         {name: many for name, many in wanted.items() if many is not None},
-        Surgery(cross, depth, rows),
+        Surgery(cross, depth, table),
         seed,
     )
     origin = {"run": str(run), "step": read.step, "surgery": outcome.as_dict()}

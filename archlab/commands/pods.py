@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlab.commands.app import WRONG, Experiment, Modules, Overrides, app, note
+from archlab.commands.app import (
+    WRONG,
+    Chip,
+    Chips,
+    Experiment,
+    Mfu,
+    Modules,
+    Out,
+    Overrides,
+    Price,
+    app,
+    note,
+)
 from archlab.commands.experiments import register
 
 if TYPE_CHECKING:
@@ -20,12 +32,10 @@ FEW = 4  # arrays that are named
 @app.command()
 def plan(
     experiment: Experiment,
-    chip: Annotated[str, typer.Option(help="What it runs on: v4, v5e, v5p, v6e, h100, …")] = "v5p",
-    chips: Annotated[
-        int | None, typer.Option(help="How many.", show_default="as the mesh says")
-    ] = None,
-    mfu: Annotated[float, typer.Option(help="Share of the chips' peak that is reached.")] = 0.5,
-    price: Annotated[float | None, typer.Option(help="Of an hour of one chip.")] = None,
+    chip: Chip = "v5p",
+    chips: Chips = None,
+    mfu: Mfu = 0.5,
+    price: Price = None,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
@@ -75,22 +85,16 @@ def plan(
 @app.command()
 def check(
     experiment: Experiment,
-    out: Annotated[
-        Path | None, typer.Option(help="The run directory.", show_default="runs/EXPERIMENT")
-    ] = None,
-    chip: Annotated[
-        str, typer.Option(help="What it runs on: v4, v5e, …; and whether that has room.")
-    ] = "",
-    chips: Annotated[
-        int | None, typer.Option(help="How many.", show_default="as the mesh says")
-    ] = None,
+    out: Out = None,
+    chip: Chip = "",
+    chips: Chips = None,
     overrides: Overrides = [],  # noqa: B006
     modules: Modules = [],  # noqa: B006
 ) -> None:
     """Finds what is wrong, before anything is encoded or computed.
 
-    In half a minute, on any machine: paths, schedules, mesh, tasks, vocabulary, sentinels, memory.
-    Ends with status 2 where something is.
+    In half a minute, on any machine: paths, schedules, mesh, tasks, vocabulary, sentinels; and, of
+    a --chip, whether it has room. Ends with status 2 where something is wrong.
 
     \b
     archlab check quickstart

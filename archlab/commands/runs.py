@@ -5,14 +5,17 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import app, note
+from archlab.commands.app import Rows, Run, Runs, Seed, Step, app, note
 
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    runs: Runs,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write.", show_default="report/ in the first run")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where to write.", show_default="report/ in the first run"
+        ),
     ] = None,
 ) -> None:
     """Writes one page about runs: curves and ledgers.
@@ -28,7 +31,7 @@ def report(
 
 @app.command()
 def generate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: Run,
     prompt: Annotated[
         list[str], typer.Option(metavar="TEXT", help="What to continue; may be given many times.")
     ] = [],  # noqa: B006 - typer's way of saying "may be given many times"
@@ -51,11 +54,9 @@ def generate(
     passes: Annotated[
         int, typer.Option(help="An encoder's, to fill all.", show_default="one for each token")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    rows: Annotated[int, typer.Option(min=1, help="How many are continued together.")] = 8,
-    step: Annotated[
-        int | None, typer.Option(help="The checkpoint.", show_default="the latest")
-    ] = None,
+    seed: Seed = 0,
+    rows: Rows = 8,
+    step: Step = None,
 ) -> None:
     """Continues texts with a trained run.
 

@@ -5,13 +5,24 @@ from typing import Annotated
 
 import typer
 
+from archlab.commands import completion
 from archlab.commands.app import Modules, Overrides, app
 
 
 @app.command()
 def show(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="One of archlab list, or your own.")],
-    architecture: Annotated[str, typer.Option(help="Whose rows.")] = "prefix_decoder",
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK",
+            help="One of archlab list, or your own.",
+            autocompletion=completion.tasks,
+        ),
+    ],
+    architecture: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Whose rows.", autocompletion=completion.architectures),
+    ] = "prefix_decoder",
     inputs: Annotated[int, typer.Option(help="Tokens of a row that are given.")] = 64,
     targets: Annotated[int, typer.Option(help="Tokens of a row that are learnt.")] = 32,
     count: Annotated[int, typer.Option(help="How many rows.")] = 1,
@@ -46,8 +57,16 @@ def show(
 
 @app.command()
 def cache(
-    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Tasks or mixtures.")],
-    out: Annotated[str, typer.Option(help="Folder or bucket; training finds it by Data.cache.")],
+    tasks: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TASK...", help="Tasks or mixtures.", autocompletion=completion.tasks
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="Folder or bucket; training finds it by Data.cache."),
+    ],
     workers: Annotated[int, typer.Option(help="Processes that encode.")] = 1,
     runner: Annotated[str, typer.Option(help="Apache Beam's, in their place.")] = "",
     options: Annotated[list[str], typer.Option("--beam-options", help="Of the runner.")] = [],  # noqa: B006

@@ -264,9 +264,7 @@ def _remedy(name: str, command: str) -> str:
     except datasets.core.DatasetNotFoundError:
         return f"TensorFlow Datasets has no {base} of its own: where your builder is, {command}"
     if builder.builder_configs and config not in builder.builder_configs:
-        return (
-            f"{base} has no configuration {config!r}; one is {next(iter(builder.builder_configs))}"
-        )
+        return f"{base} has no configuration {config!r}{nearest(config, builder.builder_configs)}"
     built = getattr(builder.builder_configs.get(config), "version", None) or builder.VERSION
     now = f"{base}/{config}:{built}" if config else f"{base}:{built}"
     if str(built) == version:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from archlab.spelling import not_one_of
+
 KINDS = ("unigram", "bpe")
 READ = 4 * 2**20  # characters; a model that is trained on four times as many is hardly better
 SENTENCE = 1000  # characters; SentencePiece leaves out what is longer than 4,192 bytes
@@ -86,7 +88,7 @@ def train(texts: Iterable[str], path: Path, size: int, kind: str) -> Pieces:
     import sentencepiece
 
     if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
+        raise ValueError(f"kind={not_one_of(kind, KINDS)}")
     if path.suffix != ".model":
         raise ValueError(f"{path} does not end in .model, by which SentencePiece models are known")
     if path.exists():

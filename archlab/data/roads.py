@@ -23,7 +23,7 @@ from archlab.data.recognition import only_ends, recognized
 from archlab.data.row import DECODER, ENCODER, Row
 from archlab.data.supervision import EncodePairs
 from archlab.data.vocabulary import Vocabulary
-from archlab.spelling import nearest
+from archlab.spelling import nearest, not_one_of
 
 DEEP = 12  # how far into their parts two steps are compared; beyond it they count as different
 UNENDED = ("causal_lm", "prefix_lm")  # objectives whose inputs do not end in the end
@@ -78,7 +78,7 @@ def resolve(name: str, road: str = "") -> list[Part]:
     if name not in known:
         raise ValueError(f"no task or mixture {name!r}{nearest(name, known)}")
     if road not in ("", *ROADS):
-        raise ValueError(f"Data.road={road!r} is not one of {', '.join(ROADS)}")
+        raise ValueError(f"Data.road={not_one_of(road, ROADS)}")
     found = seqio.get_mixture_or_task(name)
     every = [found] if isinstance(found, seqio.Task) else found.tasks
     return [

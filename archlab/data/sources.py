@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from archlab.refusal import Refusal
+from archlab.spelling import beside
 
 VALIDATION = 20  # one document in so many is held out
 NO_TEXT = ("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__")
@@ -207,7 +208,7 @@ def folder(folder: str | None = None) -> Source:
         raise Refusal(what, "Data.folder")
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
-        raise Refusal(f"Data.folder={folder!r} is not a directory", "Data.folder")
+        raise Refusal(f"Data.folder={folder!r} is not a directory{beside(root)}", "Data.folder")
     files = _find(root, SUFFIXES, lambda part: not part.startswith("."))
     if not files:
         what = f"Data.folder={folder!r} holds no {', '.join(SUFFIXES)} files"

@@ -17,6 +17,7 @@ import numpy as np
 
 from archlab.data.huggingface import HuggingFace
 from archlab.data.pieces import Pieces
+from archlab.spelling import beside
 
 BYTES = 256
 FIRST = 3  # after pad, end and unknown, of bytes and SentencePiece
@@ -129,9 +130,9 @@ def files(path: str) -> tuple[Path, ...]:
             raise ValueError(f"{path!r} holds no vocabulary: none of {', '.join(USUAL)}")
         file = here[0]
     if file.suffix not in KINDS:
-        raise ValueError(f"vocabulary {path!r} does not end in {', '.join(KINDS)}")
+        raise ValueError(f"vocabulary {path!r} does not end in {', '.join(KINDS)}{beside(file)}")
     if not file.is_file():
-        raise ValueError(f"there is no {KINDS[file.suffix]} at {path!r}")
+        raise ValueError(f"there is no {KINDS[file.suffix]} at {path!r}{beside(file)}")
     other = file.with_name(BESIDE.get(file.name, file.name))
     if not other.is_file():
         raise ValueError(f"there is no {other.name} beside {str(file)!r}")

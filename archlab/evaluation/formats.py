@@ -17,6 +17,7 @@ from archlab.data.objectives.masking import Masking
 from archlab.data.objectives.objective import Objective
 from archlab.data.row import ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
+from archlab.spelling import not_one_of
 
 IN_PLACE = ("unmasking", "bound")
 BOTH_SIDES = ("sentinel", "whole", "infilling", *IN_PLACE)
@@ -123,7 +124,7 @@ class Format:
 
     def __post_init__(self):
         if self.name not in FORMATS:
-            raise ValueError(f"format {self.name!r} is not one of {', '.join(FORMATS)}")
+            raise ValueError(f"format {not_one_of(self.name, FORMATS)}")
 
     @property
     def reads_right(self) -> bool:

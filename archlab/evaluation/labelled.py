@@ -8,6 +8,8 @@ import xml.etree.ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
+from archlab.spelling import beside
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -169,7 +171,9 @@ def _lower(text: str) -> str:
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise ValueError(f"{path} is not there; --data names the folder that it is in")
+        raise ValueError(
+            f"{path} is not there{beside(path)}; --data names the folder that it is in"
+        )
     content = path.read_bytes()
     try:
         return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")

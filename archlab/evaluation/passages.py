@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 
 from archlab.data.sources import SOURCES, Document
+from archlab.spelling import not_one_of
 
 FAR = 64  # characters within which a word is looked for
 
@@ -72,7 +73,7 @@ def drawn(
 
 def _held_out(source: str, folder: str) -> list[Document]:
     if source not in SOURCES:
-        raise ValueError(f"source={source!r} is not one of {', '.join(SOURCES)}")
+        raise ValueError(f"source={not_one_of(source, SOURCES)}")
     return list(SOURCES[source](folder or None).documents("validation"))
 
 

@@ -20,6 +20,7 @@ from archlab.evaluation.probing import Probe
 from archlab.evaluation.subject import Subject
 from archlab.evaluation.task import Task
 from archlab.refusal import Refusal
+from archlab.spelling import beside
 
 Measure = (
     Continuation
@@ -69,7 +70,9 @@ class Suite:
         for one in self.measures:
             for path in files(one, Path(self.data)):
                 if not path.is_file():
-                    raise ValueError(f"{path} is not there; --data names the folder that it is in")
+                    raise ValueError(
+                        f"{path} is not there{beside(path)}; --data names the folder that it is in"
+                    )
 
     def taken(
         self, subject: Subject, folder: Path, begin: Callable[[str], None] = lambda name: None

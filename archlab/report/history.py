@@ -14,6 +14,7 @@ from archlab.evaluation import lines as evaluations
 from archlab.evaluation.lines import Line
 from archlab.form import NONE, NUMBER
 from archlab.report.lines import FORMS
+from archlab.spelling import beside
 
 PLACE = ("kind", "stage", "step", "total_step", "stage_name")
 MANIFEST = {"devices": ([object], NONE), "versions": ({}, NONE)}
@@ -172,7 +173,7 @@ def read(folder: Path, name: str) -> History:
       ValueError: no such directory, no record, nothing in the record yet, or a broken file.
     """
     if not folder.is_dir():
-        raise ValueError(f"there is no run directory {folder}")
+        raise ValueError(f"there is no run directory {folder}{beside(folder)}")
     path = folder / "metrics.jsonl"
     lines = record.read(path)
     for line in lines:

@@ -17,36 +17,37 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  axes batch census chips directory form progress refusal spelling stop commands/app
-   evaluation/choice evaluation/estimate evaluation/labelled kernels/flash kernels/interval
-   kernels/tile model/position report/ink train/loss data/chance data/examples data/huggingface
-   data/memory data/pieces data/places data/recognition data/reports data/row
+0  axes batch census chips directory form progress refusal spelling stop evaluation/choice
+   evaluation/estimate kernels/flash kernels/interval kernels/tile model/position report/ink
+   train/loss data/chance data/examples data/huggingface data/memory data/places data/recognition
+   data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
-   bridge/configuration bridge/shards evaluation/lines evaluation/manner evaluation/prompts
-   kernels/chunked kernels/dense kernels/grid launch/call model/visibility report/likeness
-   report/lines surgery/choices data/bins data/options data/order data/packing data/prefetch
-   data/shards data/sources data/tokenizers data/objectives/runs
-2  installation ledger shares stages statements things bridge/table commands/vocabularies
-   evaluation/passages evaluation/tables kernels/pallas launch/machines model/sight
-   report/history train/bits data/code data/corpora data/pairs data/plan data/store
-   data/vocabulary
-3  compiled bridge/family bridge/model bridge/words commands/machine launch/cloud launch/hosts
-   launch/jobset launch/slurm model/attention report/figures show/row show/statistics
-   train/optimizer data/features data/labelling data/writer data/objectives/masks
-   data/objectives/objective
-4  bridge/bert bridge/gpt2 bridge/llama bridge/modernbert bridge/t5 launch/xpk model/layers
-   report/page data/labels data/readers data/supervision data/objectives/denoising
-   data/objectives/infilling data/objectives/language data/objectives/masking
-5  bridge/families evaluation/formats launch/places model/mlp model/norm data/objectives/table
-6  bridge/huggingface model/embedding model/experts model/heads data/recipes data/tasks
-7  cache model/stack data/documents data/exam data/roads data/streamed
-8  model/transformer data/jobs data/metrics data/pipeline
-9  inspection bridge/own evaluation/reading evaluation/scorer show/sample surgery/origins
-   train/state data/beam data/feed
-10 bridge/folders evaluation/beam evaluation/subject evaluation/writing show/page show/picture
-   surgery/compatibility surgery/transplant train/step data/build data/examiner
+   bridge/configuration bridge/shards evaluation/labelled evaluation/lines evaluation/manner
+   evaluation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
+   report/likeness report/lines surgery/choices data/bins data/options data/order data/packing
+   data/pieces data/prefetch data/shards data/sources data/objectives/runs
+2  installation ledger shares stages statements things bridge/table evaluation/passages
+   evaluation/tables kernels/pallas launch/machines model/sight report/history train/bits
+   data/corpora data/pairs data/plan data/store data/tokenizers
+3  compiled bridge/family launch/cloud launch/hosts launch/jobset launch/slurm model/attention
+   report/figures train/optimizer data/code data/vocabulary data/writer
+4  bridge/bert bridge/gpt2 bridge/llama bridge/model bridge/modernbert bridge/t5 bridge/words
+   launch/xpk model/layers report/page show/row show/statistics data/features data/labelling
+   data/objectives/masks data/objectives/objective
+5  bridge/families launch/places model/mlp model/norm data/labels data/readers data/supervision
+   data/objectives/denoising data/objectives/infilling data/objectives/language
+   data/objectives/masking
+6  bridge/huggingface evaluation/formats model/embedding model/experts model/heads
+   data/objectives/table
+7  commands/completion model/stack data/recipes data/tasks
+8  cache commands/app model/transformer data/documents data/exam data/roads data/streamed
+9  inspection bridge/own commands/machine commands/vocabularies evaluation/reading
+   evaluation/scorer surgery/origins train/state data/jobs data/metrics data/pipeline
+10 bridge/folders evaluation/beam evaluation/subject evaluation/writing show/sample
+   surgery/compatibility surgery/transplant train/step data/beam data/feed
 11 settings evaluation/incontext evaluation/measures evaluation/representations
-   evaluation/unmasking surgery/outcome train/meter
+   evaluation/unmasking show/page show/picture surgery/outcome train/meter data/build
+   data/examiner
 12 plain program evaluation/generate evaluation/probing evaluation/validation surgery/operation
    train/loop train/position
 13 account plan evaluation/files evaluation/harness evaluation/task train/checkpoint
