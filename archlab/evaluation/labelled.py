@@ -172,7 +172,7 @@ def _lower(text: str) -> str:
 def _text(path: Path) -> str:
     if not path.is_file():
         raise ValueError(
-            f"{path} is not there{beside(path)}; --data names the folder that it is in"
+            f"{path} is not there; --data names the folder that it is in{beside(path)}"
         )
     content = path.read_bytes()
     try:

@@ -71,7 +71,7 @@ class Suite:
             for path in files(one, Path(self.data)):
                 if not path.is_file():
                     raise ValueError(
-                        f"{path} is not there{beside(path)}; --data names the folder that it is in"
+                        f"{path} is not there; --data names the folder that it is in{beside(path)}"
                     )
 
     def taken(
