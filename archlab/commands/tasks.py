@@ -1,5 +1,9 @@
-"""What is done with tasks: show their rows, encode their text."""
+"""What is done with tasks: show their rows, encode their text, make them of one's own files."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +11,8 @@ import typer
 
 from archlab.commands import completion
 from archlab.commands.app import Modules, Overrides, app
+
+STDERR = 2  # the file, whoever stands for it in Python
 
 
 @app.command()
@@ -91,3 +97,105 @@ def cache(
     data = dataclasses.replace(config.data(overrides), cache=out)
     work = ahead.Work(workers, runner, tuple(options), shards)
     ahead.cache(tasks, data, tuple(modules), work, Console(highlight=False, soft_wrap=True))
+
+
+@app.command(name="new-task")
+def new_task(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What its tasks are called after.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="FILES_OR_FOLDER...", help="Your own text.")
+    ],
+    field: Annotated[
+        str, typer.Option(metavar="FIELD", help="Of a record: what holds the text.")
+    ] = "",
+    inputs_field: Annotated[
+        str, typer.Option(metavar="FIELD", help="Of pairs: what holds what is asked.")
+    ] = "",
+    targets_field: Annotated[
+        str, typer.Option(metavar="FIELD", help="And what is to be said to it.")
+    ] = "",
+    vocabulary: Annotated[
+        str, typer.Option(metavar="FILE", help="A tokenizer.", show_default="bytes")
+    ] = "",
+    validation: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Hold out one document in N; 0 for none.")
+    ] = 20,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.py", help="To write.", show_default="NAME_tasks.py")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="In place of another.")] = False,
+    encode: Annotated[
+        bool, typer.Option("--encode/--no-encode", help="Encode the text, and show rows of it.")
+    ] = True,
+) -> None:
+    """Makes tasks of your own files: a module of a few lines.
+
+    It reads .txt, JSON lines, TFRecord, Parquet and Arrow, folders of them, and data sets that
+    Hugging Face saved or TensorFlow Datasets prepared.
+
+    \b
+    archlab new-task notes ./notes
+    archlab new-task news news/*.jsonl.gz --field body --vocabulary spiece.model
+    archlab new-task quiz quiz.jsonl --inputs-field question --targets-field answer
+    """
+    from rich.console import Console
+
+    from archlab import cache as ahead
+    from archlab.data import kinds
+    from archlab.data.options import Data, Work
+    from archlab.data.recipes import prepare
+    from archlab.scaffold import Scaffold
+    from archlab.show import picture, sample
+
+    with _hushed():
+        found = kinds.look(paths)
+    fields = _fields(found.fields, field, inputs_field, targets_field)
+    scaffold = Scaffold(name, found, fields, vocabulary, validation)
+    path = out or Path(f"{name}_tasks.py")
+    is_new = scaffold.write(path, overwrite)
+    many = f"{found.files} {'file' if found.files == 1 else 'files'} of {found.kind}"
+    print(f"{found.name or many}{''.join(f'; {one}' for one in found.notes)}")
+    print(f"{'wrote' if is_new else 'there already:'} {path}")
+    task, data, modules = scaffold.task, Data(), (str(path),)
+    if encode:
+        console = Console(highlight=False, soft_wrap=True)
+        ahead.cache([task], data, modules, Work(), console)
+        taken = sample.take(task, data=data, modules=modules)
+        console.print(picture.drawn(taken, console.width))
+    else:
+        prepare([task], data, modules, Work(encode=False)).wait()
+    print("next:")
+    for line in scaffold.next(path):
+        print(f"  {line}")
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing on standard error: TensorFlow, which reads some kinds of files, greets there."""
+    told = os.dup(STDERR)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(told, STDERR)
+        os.close(told)
+
+
+def _fields(there: dict[str, str], field: str, inputs: str, targets: str) -> tuple[str, ...]:
+    """The fields of a text or of a pair: those that are asked for, or the one that there is."""
+    if inputs or targets:
+        if field or not (inputs and targets):
+            raise ValueError("a pair has --inputs-field and --targets-field, and a text --field")
+        return (inputs, targets)
+    if field or not there:
+        return (field,) if field else ()
+    if len(there) == 1 or "text" in there:
+        return ("text" if "text" in there else next(iter(there)),)
+    begins = [f"{name} ({text[:40]!r}…)" for name, text in there.items()]
+    if sys.stdin.isatty():
+        print(*begins, sep="\n")
+        return (typer.prompt("which field holds the text?"),)
+    raise ValueError(
+        f"several fields hold text: {', '.join(begins)}; say which, as --field {next(iter(there))}"
+    )

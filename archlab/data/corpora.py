@@ -15,10 +15,10 @@ import tensorflow_datasets as datasets
 from tensorflow_datasets.core.utils.file_utils import list_data_dirs
 
 from archlab.data.options import Data
-from archlab.data.sources import SPLITS
+from archlab.data.pairs import NAMES
+from archlab.data.sources import SPLITS, TEXT
 from archlab.spelling import nearest
 
-TEXT = "text"
 CODE = ("content", "code", "text")  # where data sets of code keep a file's text
 LANGUAGE = ("lang", "language")  # and where what it is written in
 MULTILINGUAL = "multilingual"
@@ -28,11 +28,12 @@ EXPONENT = 0.3  # of a language's size, Xue et al. 2021, section 3.2
 class Prepared(seqio.TfdsDataSource):
     """A data set that TensorFlow Datasets has prepared; found when it is first read.
 
-    Its examples are {"text": bytes}, whatever its own fields are called.
+    Its examples are {"text": bytes}, whatever its own fields are called, or pairs.
 
     Args:
       name: see `tfds`; "" is refused when it is read.
       text: fields that may hold the text; the first that is there does.
+      pair: fields that hold the two sides, of pairs.
       data_dir: see `tfds`.
       splits: see `tfds`.
       language: fields that may hold the language; the first that is there does.
@@ -50,18 +51,21 @@ class Prepared(seqio.TfdsDataSource):
         splits: tuple[str, str] | None = None,
         language: tuple[str, ...] = LANGUAGE,
         languages: tuple[str, ...] = (),
+        pair: tuple[str, ...] = (),
     ):
         if name:
             _parts(name)
         where = None if data_dir is None else os.path.expanduser(data_dir)
         super().__init__(name, where, SPLITS, read_only=True)
-        self._name, self._text, self._splits_said = name, text, splits
+        self._name, self._splits_said = name, splits
         self._language, self._languages = language, languages
+        sides = dict(zip(NAMES, pair, strict=True)) if pair else {}
+        self._sides = {side: (field,) for side, field in sides.items()} or {TEXT: text}
 
     @property
     def facts(self) -> list:
         """What its text is decided by, besides what the data set holds; JSON-able."""
-        return [self._name, self._text, self._splits_said, self._language, self._languages]
+        return [self._name, self._sides, self._splits_said, self._language, self._languages]
 
     @functools.cached_property
     def tfds_dataset(self) -> seqio.utils.LazyTfdsLoader:
@@ -105,16 +109,20 @@ class Prepared(seqio.TfdsDataSource):
           ValueError: it is not prepared, or has no such splits or fields.
         """
         if not self.tfds_dataset.info.splits[self._found[1][split]].file_instructions:
-            return tf.data.Dataset.from_tensor_slices({TEXT: tf.constant([], tf.string)})
+            none = {side: tf.constant([], tf.string) for side in self._sides}
+            return tf.data.Dataset.from_tensor_slices(none)
         dataset = super().get_dataset(split, *arguments, **settings)
-        text = self._field(dataset, self._text)
+        own = {side: self._field(dataset, names) for side, names in self._sides.items()}
         if self._languages:
             language = self._field(dataset, self._language)
             wanted = tf.constant([one.lower() for one in self._languages])
             dataset = dataset.filter(
                 lambda one: tf.reduce_any(tf.strings.lower(one[language]) == wanted)
             )
-        return dataset.map(lambda one: {TEXT: one[text]}, num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.map(
+            lambda one: {side: one[name] for side, name in own.items()},
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
 
     def _field(self, dataset: tf.data.Dataset, names: tuple[str, ...]) -> str:
         spec = dataset.element_spec
@@ -134,6 +142,8 @@ def tfds(
     text: str = TEXT,
     data_dir: str | None = None,
     splits: tuple[str, str] | None = None,
+    inputs: str = "",
+    targets: str = "",
 ) -> Prepared:
     """Names a data set that TensorFlow Datasets has prepared, as a source of tasks.
 
@@ -148,14 +158,19 @@ def tfds(
         unless given.
       splits: its splits, or slices of them, for training and validation. Unless given, these are
         "train" and "validation", and where it has no "validation", train[:99%] and train[99%:].
+      inputs: the field that holds what is asked, of pairs, for `supervision.register`.
+      targets: the field that holds what is to be said to it.
 
     Returns:
       The source; the same one for the same arguments.
 
     Raises:
-      ValueError: the name is none, or names no version.
+      ValueError: the name is none, or names no version; or a pair has one side.
     """
-    return _prepared(name, (text,), data_dir, splits)
+    if bool(inputs) != bool(targets):
+        raise ValueError(f"inputs={inputs!r} and targets={targets!r}: a pair has both")
+    pair = (inputs, targets) if inputs else ()
+    return _prepared(name, (text,), data_dir, splits, pair=pair)
 
 
 def sources(data: Data) -> dict[str, Prepared]:

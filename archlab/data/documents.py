@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import seqio
 
-from archlab.data import supervision, tasks
+from archlab.data import tasks
 from archlab.data.vocabulary import Vocabulary
 
 PRETOKENIZED = "targets_pretokenized"  # SeqIO's name for the text that it keeps
@@ -100,8 +100,8 @@ class Documents:
         return ids, len(self.vocabulary.decode(ids).encode())
 
     def counts(self) -> dict[str, int]:
-        """Says what the latest reading found, where the source is one of archlab's own."""
-        return dict(tasks.COUNTS.get(self.source, {}))
+        """Says what the latest reading found, where archlab reads the source itself."""
+        return dict(getattr(self.task.source, "counts", {}))
 
     @functools.cached_property
     def _steps(self) -> list:
@@ -198,5 +198,5 @@ class Made:
         return np.concatenate([inputs, document[tasks.IDS]], dtype=np.int32), len(inputs)
 
     def counts(self) -> dict[str, int]:
-        """Says what the latest reading found, of pairs that archlab reads itself."""
-        return dict(supervision.COUNTS.get(self.source, {}))
+        """Says what the latest reading found, where archlab reads the source itself."""
+        return dict(getattr(self.task.source, "counts", {}))

@@ -35,6 +35,24 @@ def features(vocabulary: Vocabulary) -> dict[str, seqio.Feature]:
     }
 
 
+def encoded(text: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
+    """Turns a text into ids, within a dataset.
+
+    Args:
+      text: one, as bytes.
+      vocabulary: to encode with.
+
+    Returns:
+      int32 ids, without an end.
+    """
+
+    def encode(text: bytes) -> np.ndarray:
+        raw = np.asarray(text, object).item()  # TensorFlow makes an array of an empty text
+        return np.asarray(vocabulary.encode(raw.decode("utf-8", "replace")), np.int32)
+
+    return tf.ensure_shape(tf.numpy_function(encode, [text], tf.int32), [None])
+
+
 class Adapter(seqio.Vocabulary):
     """A vocabulary as SeqIO calls it.
 
@@ -78,11 +96,7 @@ class Adapter(seqio.Vocabulary):
         return self.own.decode(one for one in ids if one != self.own.end)
 
     def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
-        def encode(text: bytes) -> np.ndarray:
-            raw = np.asarray(text, object).item()  # TensorFlow makes an array of an empty text
-            return np.asarray(self.own.encode(raw.decode("utf-8", "replace")), np.int32)
-
-        return tf.ensure_shape(tf.numpy_function(encode, [s], tf.int32), [None])
+        return encoded(s, self.own)
 
     def _decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
         def decode(ids_L: np.ndarray) -> bytes:

@@ -10,10 +10,10 @@ from archlab.data import roads, sources, store, tasks, writer
 from archlab.data.chance import hashed
 from archlab.data.documents import Documents, Made
 from archlab.data.options import STREAMING, WINDOWS, Data
+from archlab.data.pairs import SUPERVISED
 from archlab.data.places import Place
 from archlab.data.plan import DOCUMENTS, Plan, Share, begun
 from archlab.data.roads import Part
-from archlab.data.supervision import SUPERVISED
 from archlab.data.vocabulary import Vocabulary, same
 from archlab.data.writer import Writer
 from archlab.refusal import Refusal, blame

@@ -13,6 +13,7 @@ from archlab.data import sources
 from archlab.data.sources import Document, Source
 
 NAMES = ("inputs", "targets")  # of a line's fields
+SUPERVISED = "supervised"  # what is learnt of them, where others say an objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,22 +37,23 @@ class Pairs(Source):
       def area(radius):              inputs    def area(radius):
           \"\"\"Area of a disc.\"\"\"                    return pi * radius**2
           return pi * radius**2      targets   Area of a disc.
+
+    Args:
+      fields: of a record, that hold the two.
     """
 
-    def _all(self) -> Iterator[tuple[Pair, str]]:
-        """Every pair of either split, and what it counts as."""
-        for name, content in self._contents():
-            if content is None:
-                yield Pair(name, ""), "broken_gzip"
-            elif name.endswith(".py"):
-                for inputs, targets in described(content):
-                    yield Pair(name, targets, inputs), "kept"
-            elif name.removesuffix(".gz").endswith(".jsonl"):
-                for number, line in sources.lines(content):
-                    (inputs, targets), bucket = sources.fields(line, NAMES)
-                    yield Pair(f"{name}:{number}", targets, inputs), bucket
-            else:
-                yield Pair(name, ""), "missing_text"
+    fields: tuple[str, ...] = NAMES
+
+    def _read(self, name: str) -> Iterator[tuple[Document, str]]:
+        """Every pair of a file, in either split, and what it counts as."""
+        if name.endswith(".py"):
+            for inputs, targets in described((self.root / name).read_bytes()):
+                yield Pair(name, targets, inputs), "kept"
+        else:
+            yield from super()._read(name)
+
+    def _document(self, name: str, texts: tuple[str, ...]) -> Pair:
+        return Pair(name, texts[-1], texts[0])
 
 
 def pairs(name: str, folder: str | None = None) -> Pairs:

@@ -3,15 +3,14 @@
 import collections
 import dataclasses
 import glob
-import gzip
 import hashlib
 import json
 import os
 import sysconfig
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from archlab.data import records
 from archlab.refusal import Refusal
 from archlab.spelling import beside
 
@@ -20,6 +19,9 @@ NO_TEXT = ("test", "tests", "idle_test", "site-packages", "dist-packages", "__py
 SUFFIXES = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
 SPLITS = ("train", "validation")
 READ = ("kept", "invalid_utf8")  # of what is counted, what is text
+TEXT = "text"  # the field that holds it
+STATE = "state.json"  # in a folder that Hugging Face's `save_to_disk` wrote: which files there are
+INFO = "dataset_info.json"  # what a data set is, of Hugging Face's and of TensorFlow Datasets'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Source:
       name: of the source; tasks are called after it.
       root: above the files.
       files: paths below the root, sorted.
+      fields: of a record, that hold its text.
+      held_out: one document in so many; 0 leaves them together, and they are of either split.
       counts: filled while documents are read, each in one of "kept", "invalid_utf8" (kept, each bad
         byte as U+FFFD), "empty", "broken_json", "missing_text" and "broken_gzip" (left out).
     """
@@ -50,13 +54,17 @@ class Source:
     name: str
     root: Path
     files: tuple[str, ...]
+    fields: tuple[str, ...] = (TEXT,)
+    held_out: int = VALIDATION
     counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
-    def documents(self, split: str) -> Iterator[Document]:
+    def documents(self, split: str, part: int = 0, parts: int = 1) -> Iterator[Document]:
         """Reads the documents of a split, in order of name.
 
         Args:
           split: "train" or "validation".
+          part: of the files, from 0.
+          parts: in all.
 
         Yields:
           Documents that hold something besides white space.
@@ -66,16 +74,20 @@ class Source:
         """
         if split not in SPLITS:
             raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}")
-        is_first = True
-        for document, bucket in self._all():
-            is_held_out = _share(document.name) == 0
-            if bucket in READ and is_first:
-                # The first document is always learnt from, so that a single one can be.
-                is_first = is_held_out = False
-            if is_held_out == (split == "validation"):
-                self.counts[bucket] += 1
-                if bucket in READ:
-                    yield document
+        is_first = part == 0
+        for name in self.files[part::parts]:
+            for document, bucket in self._read(name):
+                is_wanted = not self.held_out
+                if self.held_out:
+                    is_held_out = _drawn(document.name) % self.held_out == 0
+                    if bucket in READ and is_first:
+                        # The first document is always learnt from, so that a single one can be.
+                        is_first = is_held_out = False
+                    is_wanted = is_held_out == (split == "validation")
+                if is_wanted:
+                    self.counts[bucket] += 1
+                    if bucket in READ:
+                        yield document
 
     def fingerprint(self) -> str:
         """Names the present state of the files, without reading them.
@@ -89,74 +101,13 @@ class Source:
             digest.update(os.fsencode(f"{name} {stat.st_size} {stat.st_mtime_ns}\n"))
         return digest.hexdigest()
 
-    def _all(self) -> Iterator[tuple[Document, str]]:
-        """Every document of either split, and what it counts as; "" stands for what is no text."""
-        for name, content in self._contents():
-            if content is None:
-                yield Document(name, ""), "broken_gzip"
-            elif name.removesuffix(".gz").endswith(".jsonl"):
-                for number, line in lines(content):
-                    (text,), bucket = fields(line, ("text",))
-                    yield Document(f"{name}:{number}", text), bucket
-            else:
-                text, bucket = _decoded(content)
-                yield Document(name, text), bucket
+    def _read(self, name: str) -> Iterator[tuple[Document, str]]:
+        """Every document of a file, in either split, and what it counts as."""
+        for end, texts, bucket in records.read(self.root / name, self.fields):
+            yield self._document(f"{name}{end}", texts), bucket
 
-    def _contents(self) -> Iterator[tuple[str, bytes | None]]:
-        """What is in each file, unpacked; None where it is broken."""
-        for name in self.files:
-            content = (self.root / name).read_bytes()
-            if name.endswith(".gz"):
-                try:
-                    content = gzip.decompress(content)
-                except (OSError, EOFError, zlib.error):
-                    content = None
-            yield name, content
-
-
-def lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Cuts a .jsonl file.
-
-    Args:
-      content: of the file.
-
-    Yields:
-      The lines that hold something, with their numbers from 1.
-    """
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip():
-            yield number, line
-
-
-def fields(line: bytes, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Reads texts off a line of JSON.
-
-    Args:
-      line: of a .jsonl file.
-      names: of the fields that hold them.
-
-    Returns:
-      The texts, "" where there is none, and what the line counts as, in the words of
-      `Source.counts`: "empty" where the last of them holds nothing but white space.
-    """
-    raw, bucket = _decoded(line)
-    none = ("",) * len(names)
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
-        return none, "broken_json"
-    texts = tuple(found.get(name) for name in names) if isinstance(found, dict) else ()
-    if not texts or not all(isinstance(text, str) for text in texts):
-        return none, "missing_text"
-    return texts, bucket if texts[-1].strip() else "empty"
-
-
-def _decoded(content: bytes) -> tuple[str, str]:
-    try:
-        text, bucket = content.decode("utf-8"), "kept"
-    except UnicodeDecodeError:
-        text, bucket = content.decode("utf-8", errors="replace"), "invalid_utf8"
-    return text, bucket if text.strip() else "empty"
+    def _document(self, name: str, texts: tuple[str, ...]) -> Document:
+        return Document(name, texts[-1])
 
 
 def utf8(text: str) -> bytes:
@@ -164,10 +115,9 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _share(name: str) -> int:
-    return (
-        int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
-        % VALIDATION
+def _drawn(name: str) -> int:
+    return int.from_bytes(
+        hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big"
     )
 
 
@@ -216,17 +166,82 @@ def folder(folder: str | None = None) -> Source:
     return Source("folder", root, files)
 
 
+def found(paths: Sequence[str]) -> list[Path]:
+    """Finds files of one's own, of the kinds that `records` reads.
+
+    Args:
+      paths: of files; patterns of them; or folders, all of whose files count, at any depth. Of a
+        folder that Hugging Face's `save_to_disk` wrote, those that its state.json names.
+
+    Returns:
+      The files, in order, each once.
+
+    Raises:
+      ValueError: a path is nothing that is here, or a folder without such files.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        here = Path(path).expanduser().absolute()
+        if (here / STATE).is_file():
+            parts = json.loads((here / STATE).read_bytes()).get("_data_files", ())
+            those = [here / one["filename"] for one in parts]
+        elif here.is_dir():
+            names = _find(here, "", lambda part: not part.startswith("."))
+            those = [here / name for name in names if records.kind(name)]
+            those = [one for one in those if one.name != INFO]
+        elif here.is_file():
+            those = [here]
+        else:
+            those = [Path(one) for one in sorted(glob.glob(str(here), recursive=True))]
+        if not those:
+            meant = "" if here.exists() else beside(path)
+            what = "is no file, no pattern of files and no folder with text"
+            raise ValueError(f"{path!r} {what}{meant}")
+        files |= dict.fromkeys(those)
+    return [*files]
+
+
+def rooted(files: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
+    """Names files as a `Source` does.
+
+    Args:
+      files: one or more.
+
+    Returns:
+      The folder that all are in, and their paths below it, in order.
+    """
+    root = Path(os.path.commonpath([one.parent for one in files]))
+    return root, tuple(one.relative_to(root).as_posix() for one in files)
+
+
+def patterns(paths: Sequence[str]) -> tuple[str, ...]:
+    """Says what `marked` is to look at.
+
+    Args:
+      paths: as for `found`.
+
+    Returns:
+      Patterns that take in all files that are found there.
+    """
+    said = []
+    for path in paths:
+        here = Path(path).expanduser().absolute()
+        whole = glob.escape(str(here)) if here.exists() else str(here)
+        said.append(f"{whole}/**/*" if here.is_dir() else whole)
+    return tuple(said)
+
+
 def marked(pattern: str) -> str:
     """Names the present state of files, without reading them.
 
     Args:
-      pattern: of their paths, as `glob` takes it.
+      pattern: of their paths, as `glob` takes it; ** is any folders.
 
     Returns:
       A digest of paths, sizes and times of change; of what is not here, of the pattern alone.
     """
     digest = hashlib.sha256(pattern.encode())
-    for name in sorted(glob.glob(pattern)):
+    for name in sorted(glob.glob(pattern, recursive=True)):
         stat = os.stat(name)
         digest.update(os.fsencode(f"{name} {stat.st_size} {stat.st_mtime_ns}\n"))
     return digest.hexdigest()

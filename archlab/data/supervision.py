@@ -6,15 +6,13 @@ are stored whole, and share rows as they fit (`roads.py`).
 
 import dataclasses
 
-import numpy as np
 import seqio
 import tensorflow as tf
 
-from archlab.data import pairs, sources
-from archlab.data.features import features
+from archlab.data import files, pairs, sources
+from archlab.data.features import encoded, features
 from archlab.data.vocabulary import Vocabulary
-
-SUPERVISED = "supervised"  # what is learnt, where others say an objective
+from archlab.spelling import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,32 +27,42 @@ class EncodePairs:
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Args: dataset: of "inputs" and "targets". Returns: the same, of ids."""
-
-        def encode(text: bytes) -> np.ndarray:
-            return np.asarray(self.vocabulary.encode(text.decode("utf-8", "replace")), np.int32)
-
-        def one(text: tf.Tensor) -> tf.Tensor:
-            return tf.ensure_shape(tf.numpy_function(encode, [text], tf.int32), [None])
-
         return dataset.map(
-            lambda pair: {name: one(pair[name]) for name in pairs.NAMES},
+            lambda pair: {side: encoded(pair[side], self.vocabulary) for side in pairs.NAMES},
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
 
 
-def register(name: str, vocabulary: Vocabulary, folder: str | None = None) -> str:
+def register(
+    name: str,
+    source: seqio.DataSource | None = None,
+    vocabulary: Vocabulary | None = None,
+    folder: str | None = None,
+) -> str:
     """Registers a source's pairs.
 
+    Example:
+      supervision.register("quiz", files.source("q.jsonl", inputs="question", targets="answer"))
+
     Args:
-      name: of `sources.SOURCES`.
-      vocabulary: to encode with; both sides end in its end.
+      name: what the task's name begins with.
+      source: of examples with "inputs" and "targets"; the pairs of the source of `sources.SOURCES`
+        by that name unless given.
+      vocabulary: to encode with; bytes unless given. Both sides end in its end.
       folder: for `sources.folder`.
 
     Returns:
-      The task's name. One that is registered already stays as it is.
+      The task's name. One that is registered already, with the same source, stays as it is.
+
+    Raises:
+      ValueError: an unknown source, or a name that is taken by something else.
     """
-    task = f"{name}_{SUPERVISED}"
+    vocabulary, task = vocabulary or Vocabulary(), f"{name}_{pairs.SUPERVISED}"
+    if source is None:
+        if name not in sources.SOURCES:
+            raise ValueError(f"no source {name!r}{nearest(name, sources.SOURCES)}")
+        source = files.own_pairs(name, folder)
     if task not in seqio.TaskRegistry.names():
         ended = {
             side: dataclasses.replace(feature, add_eos=True, required=True)
@@ -62,7 +70,7 @@ def register(name: str, vocabulary: Vocabulary, folder: str | None = None) -> st
         }
         seqio.TaskRegistry.add(
             task,
-            source=_own(name, folder),
+            source=source,
             preprocessors=[
                 EncodePairs(vocabulary),
                 seqio.CacheDatasetPlaceholder(),
@@ -70,23 +78,6 @@ def register(name: str, vocabulary: Vocabulary, folder: str | None = None) -> st
             ],
             output_features=ended,
         )
+    elif seqio.TaskRegistry.get(task).source is not source:
+        raise ValueError(f"task {task!r} is registered already, with another source")
     return task
-
-
-COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each task's files
-
-
-def _own(name: str, folder: str | None) -> seqio.FunctionDataSource:
-    # Files are looked for when pairs are read: naming a task reads nothing.
-    def dataset(split: str, shuffle_files: bool = False, seed: int | None = None):
-        found = pairs.pairs(name, folder)
-        COUNTS[f"{name}_{SUPERVISED}"] = found.counts
-        return tf.data.Dataset.from_generator(
-            lambda: (
-                {"inputs": sources.utf8(one.inputs), "targets": sources.utf8(one.text)}
-                for one in found.documents(split)
-            ),
-            output_signature={side: tf.TensorSpec([], tf.string) for side in pairs.NAMES},
-        )
-
-    return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)

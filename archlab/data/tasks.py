@@ -5,12 +5,11 @@ objective, and the mixtures `mine_ul2` and `mine_ul2r`; other mixtures are SeqIO
 before a task's cache placeholder runs once, into a token store; what comes after it is the
 objective.
 
-This file, `corpora`, `supervision` and `features` import SeqIO and TensorFlow, and so do those that
-know them; the process that trains knows none.
+This file, `corpora`, `files`, `supervision` and `features` import SeqIO and TensorFlow, and so do
+those that know them; the process that trains knows none.
 """
 
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -18,18 +17,18 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from archlab.data import corpora, labels, sources, supervision
+from archlab.data import corpora, files, labels, sources, supervision
 from archlab.data.chance import Chance
 from archlab.data.examples import Text
-from archlab.data.features import Adapter, features
+from archlab.data.features import Adapter, encoded, features
 from archlab.data.objectives.table import MIXTURES, OBJECTIVES
 from archlab.data.options import Data
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
+from archlab.data.sources import TEXT
 from archlab.data.tokenizers import NUMBERS
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
-TEXT = "text"
 IDS = "targets"
 FEATURES = ("inputs", "targets", "targets_weights")  # of an example, in SeqIO's words
 
@@ -47,14 +46,9 @@ class Encode:
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Args: dataset: of "text", or of lines. Returns: the same, with "targets" only."""
 
-        def encode(text: bytes) -> np.ndarray:
-            return np.asarray(self.vocabulary.encode(text.decode("utf-8", "replace")), np.int32)
-
         def one(example):
             text = example[TEXT] if isinstance(example, Mapping) else example
-            ids = tf.numpy_function(encode, [text], tf.int32)
-            ids.set_shape([None])
-            return {IDS: ids}
+            return {IDS: encoded(text, self.vocabulary)}
 
         return dataset.map(one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
@@ -142,6 +136,7 @@ def register(
 
     Example:
       tasks.register("wiki", seqio.TextLineDataSource({"train": "wiki.txt"}))
+      tasks.register("news", files.source("news/*.jsonl.gz", text="body"))
       seqio.MixtureRegistry.add("both", [("wiki_prefix_lm", 1), ("wiki_span_corruption", 3)])
 
     Args:
@@ -162,7 +157,7 @@ def register(
     if source is None:
         if name not in sources.SOURCES:
             raise ValueError(f"no source {name!r}{nearest(name, sources.SOURCES)}")
-        source = _own(name, folder)
+        source = files.own(name, folder)
     names = []
     for objective in objectives:
         if objective not in OBJECTIVES:
@@ -227,30 +222,13 @@ def register_all(data: Data, vocabulary: Vocabulary) -> None:
     for name, source in corpora.sources(data).items():
         register(name, source, vocabulary)
     corpora.mix(data, OBJECTIVES)
-    supervision.register("python_stdlib", Vocabulary())
-    supervision.register("folder", vocabulary, data.folder)
+    supervision.register("python_stdlib")
+    supervision.register("folder", vocabulary=vocabulary, folder=data.folder)
     labels.register(vocabulary, data.folder)
 
 
 def _is_same(one: seqio.DataSource, other: seqio.DataSource) -> bool:
     return one is other or (type(one) is type(other) and vars(one) == vars(other))
-
-
-@functools.cache
-def _own(name: str, folder: str | None) -> seqio.FunctionDataSource:
-    # Files are looked for when text is read: naming a task reads nothing.
-    def dataset(split: str, shuffle_files: bool = False, seed: int | None = None):
-        found = sources.SOURCES[name](folder)
-        COUNTS[name] = found.counts
-        return tf.data.Dataset.from_generator(
-            lambda: ({TEXT: sources.utf8(one.text)} for one in found.documents(split)),
-            output_signature={TEXT: tf.TensorSpec([], tf.string)},
-        )
-
-    return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)
-
-
-COUNTS: dict[str, dict[str, int]] = {}  # of the latest reading of each of our own sources
 
 
 def known() -> set[str]:

@@ -181,6 +181,19 @@ def test_a_set_of_ones_own(prepared, monkeypatch):
     assert train | held_out == texts("mine", 20, "body") | texts("test", 4, "body")
 
 
+def test_pairs_of_ones_own(prepared):
+    named = ("c4/en:3.1.0", "text", str(prepared))
+    source = corpora.tfds(*named, inputs="url", targets="text")
+    assert source is not corpora.tfds(*named)
+    assert source.facts != corpora.tfds(*named, inputs="text", targets="url").facts
+    found = source.get_dataset("validation", shuffle=False).as_numpy_iterator()
+    assert {(one["inputs"].decode(), one["targets"].decode()) for one in found} == {
+        (one["url"], one["text"]) for one in documents("held out", 5, C4)
+    }
+    with pytest.raises(ValueError, match="inputs='url' and targets='': a pair has both"):
+        corpora.tfds(*named, inputs="url")
+
+
 def test_seqios_own_readers_accept_it(prepared):
     tasks.register_all(data(prepared), V)
     task = seqio.get_mixture_or_task("c4_causal_lm")

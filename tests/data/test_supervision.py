@@ -5,7 +5,7 @@ import json
 import pytest
 import seqio
 
-from archlab.data import jobs, roads, sources, supervision, tasks
+from archlab.data import files, jobs, roads, sources, supervision, tasks
 from archlab.data.documents import Made
 from archlab.data.options import Data
 from archlab.data.vocabulary import Vocabulary
@@ -25,8 +25,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def task(folder, monkeypatch):
     monkeypatch.setattr(seqio.TaskRegistry, "_REGISTRY", {})
-    name = supervision.register("folder", V, str(folder))
-    assert supervision.register("folder", V, str(folder)) == name == "folder_supervised"
+    name = supervision.register("folder", folder=str(folder))
+    assert supervision.register("folder", folder=str(folder)) == name == "folder_supervised"
     return seqio.TaskRegistry.get(name)
 
 
@@ -51,6 +51,22 @@ def test_its_files_are_looked_at_as_those_of_text_are(task, folder):
     assert before == {"folder": sources.folder(str(folder)).fingerprint()}
     (folder / "more.jsonl").write_text("{}")
     assert jobs.fingerprints(part, request) != before
+
+
+def test_pairs_of_any_source_are_registered(task, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"q": "2 + 2?", "a": "4"}')
+    source = files.source(str(tmp_path / "a.jsonl"), inputs="q", targets="a")
+    name = supervision.register("sums", source)
+    (part,) = roads.resolve(name)
+    made = Made(seqio.TaskRegistry.get(name), part.text, "train", V)
+    assert [made.encode(one)[0].tolist() for one in made.read()] == [
+        [*V.encode("2 + 2?"), V.end, *V.encode("4"), V.end]
+    ]
+    assert supervision.register("sums", source) == name
+    with pytest.raises(ValueError, match="'sums_supervised' is registered already"):
+        supervision.register("sums", files.source(str(tmp_path), inputs="q", targets="a"))
+    with pytest.raises(ValueError, match="no source 'foldr', did you mean 'folder'"):
+        supervision.register("foldr")
 
 
 def test_archlabs_own_are_among_the_tasks():

@@ -3,7 +3,7 @@
 import pytest
 import seqio
 
-from archlab.data import roads, tasks
+from archlab.data import files, roads, tasks
 from archlab.data.documents import Documents
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.recipes import Data
@@ -80,7 +80,8 @@ def test_what_is_not_known_is_refused(call, match):
 
 def test_lone_surrogates_and_nothing_do_not_stop_the_reading(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a\\ud800b"}\n{"text": ""}\n{"text": "c"}\n')
-    found = tasks._own("folder", str(tmp_path)).get_dataset("train", shuffle=False)
+    own = files.own("folder", str(tmp_path))
+    found = own.get_dataset("train", shuffle=False)
     ids = [one["targets"].tolist() for one in tasks.Encode(V)(found).as_numpy_iterator()]
     assert ids == [V.encode("a?b"), V.encode("c")]
-    assert tasks.COUNTS["folder"] == {"kept": 2, "empty": 1}
+    assert own.counts == {"kept": 2, "empty": 1}

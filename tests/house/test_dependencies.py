@@ -33,7 +33,6 @@ IMPORTED_AS = {
 FOR_OTHERS = {
     "tensorflow-text": "seqio imports it",
     "importlib-resources": "tensorflow-datasets imports it, and does not say so everywhere",
-    "protobuf": "held back for seqio's writer, as the pins explain",
 }
 
 # In the extra, though tests/ does not import them: pytest does, and t5.data.preprocessors, JAX and

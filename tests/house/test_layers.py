@@ -20,7 +20,7 @@ LAYERS = """
 0  axes batch census chips directory form progress refusal spelling stop evaluation/choice
    evaluation/estimate kernels/flash kernels/interval kernels/tile model/position report/ink
    train/loss data/chance data/examples data/huggingface data/memory data/places data/recognition
-   data/reports data/row
+   data/records data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
    bridge/configuration bridge/shards evaluation/labelled evaluation/lines evaluation/manner
    evaluation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
@@ -28,12 +28,12 @@ LAYERS = """
    data/pieces data/prefetch data/shards data/sources data/objectives/runs
 2  installation ledger shares stages statements things bridge/table evaluation/passages
    evaluation/tables kernels/pallas launch/machines model/sight report/history train/bits
-   data/corpora data/pairs data/plan data/store data/tokenizers
+   data/kinds data/pairs data/plan data/store data/tokenizers
 3  compiled bridge/family launch/cloud launch/hosts launch/jobset launch/slurm model/attention
-   report/figures train/optimizer data/code data/vocabulary data/writer
-4  bridge/bert bridge/gpt2 bridge/llama bridge/model bridge/modernbert bridge/t5 bridge/words
-   launch/xpk model/layers report/page show/row show/statistics data/features data/labelling
-   data/objectives/masks data/objectives/objective
+   report/figures train/optimizer data/code data/corpora data/files data/vocabulary data/writer
+4  scaffold bridge/bert bridge/gpt2 bridge/llama bridge/model bridge/modernbert bridge/t5
+   bridge/words launch/xpk model/layers report/page show/row show/statistics data/features
+   data/labelling data/objectives/masks data/objectives/objective
 5  bridge/families launch/places model/mlp model/norm data/labels data/readers data/supervision
    data/objectives/denoising data/objectives/infilling data/objectives/language
    data/objectives/masking
@@ -64,13 +64,14 @@ LAYERS = """
 OWNERS = {
     "gin": ("config", "statements", "data/recognition"),
     "seqio": (
-        *("data/corpora", "data/documents", "data/features", "data/labels", "data/roads"),
-        *("data/supervision", "data/tasks"),
+        *("data/corpora", "data/documents", "data/features", "data/files", "data/labels"),
+        *("data/roads", "data/supervision", "data/tasks"),
     ),
     "tensorflow": (
-        *("data/corpora", "data/features", "data/labels", "data/supervision"),
-        "data/tasks",
+        *("data/corpora", "data/features", "data/files", "data/kinds", "data/labels"),
+        *("data/records", "data/supervision", "data/tasks"),
     ),
+    "pyarrow": ("data/records",),
     "tokenizers": ("data/huggingface",),
     "apache_beam": ("data/beam",),
     "lm_eval": ("evaluation/harness",),

@@ -1,0 +1,223 @@
+"""Records: what files hold, one after another, by the kind of the file.
+
+  text                .txt                one text, the whole file
+  JSON lines          .jsonl, .json       the fields of each line's object
+  TFRecord examples   .tfrecord           the features of each tf.train.Example
+  rows                .arrow, .parquet    the columns of each row
+
+The first three may be gzipped. No more of a file is in memory than a record, or a thousand rows.
+"""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+TEXT, LINES, EXAMPLES, ROWS = "text", "JSON lines", "TFRecord examples", "rows"
+KINDS = {
+    TEXT: r"\.txt(\.gz)?",
+    LINES: r"\.jsonl?(\.gz)?",
+    EXAMPLES: r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?",
+    ROWS: r"\.(arrow|parquet)",
+}
+AT_ONCE = 1000  # rows
+
+Found = tuple[str, tuple[str, ...], str]
+
+
+def kind(name: str) -> str:
+    """Tells the kind of a file by its name.
+
+    Example:
+      >>> kind("notes.jsonl.gz"), kind("notes.tfrecord-00000-of-00002"), kind("notes.pdf")
+      ('JSON lines', 'TFRecord examples', '')
+
+    Args:
+      name: of the file, or its path.
+
+    Returns:
+      A key of `KINDS`; "" for what is not read here.
+    """
+    return next((one for one, end in KINDS.items() if re.search(f"{end}$", name)), "")
+
+
+def read(path: Path, fields: tuple[str, ...]) -> Iterator[Found]:
+    """Reads the texts of a file.
+
+    Args:
+      path: of the file.
+      fields: that hold the texts of a record. A whole file is one text, and has no second.
+
+    Yields:
+      For each record what its name ends in, ":3" for the third and "" for a whole file; its texts,
+      "" where there is none; and what it counts as, in the words of `sources.Source`. Where a
+      gzipped file breaks, the rest of it is one record, "broken_gzip".
+
+    Raises:
+      ValueError: the file is not of the kind that its name says, or is cut; or it has no such
+        column.
+    """
+    none = ("",) * len(fields)
+    of = kind(path.name)
+    if of == EXAMPLES:
+        found = (_texts(one, fields) for one in examples(path))
+    elif of == ROWS:
+        found = (_texts(one, fields) for one in rows(path, fields))
+    else:
+        try:
+            with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
+                if of == LINES:
+                    for number, line in lines(file):
+                        yield f":{number}", *parsed(line, fields)
+                else:
+                    text, bucket = _decoded(file.read())
+                    yield ("", (text,), bucket) if len(fields) == 1 else ("", none, "missing_text")
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            yield "", none, "broken_gzip"
+        return
+    for number, (texts, bucket) in enumerate(found, 1):
+        yield f":{number}", texts, bucket
+
+
+def lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Cuts a file of lines.
+
+    Args:
+      file: open for reading.
+
+    Yields:
+      The lines that hold something, with their numbers from 1.
+    """
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield number, line.rstrip(b"\n")
+
+
+def parsed(line: bytes, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Reads texts off a line of JSON.
+
+    Args:
+      line: of a .jsonl file.
+      names: of the fields that hold them.
+
+    Returns:
+      The texts, "" where there is none, and what the line counts as, in the words of
+      `sources.Source`: "empty" where the last of them holds nothing but white space.
+    """
+    raw, bucket = _decoded(line)
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
+        return ("",) * len(names), "broken_json"
+    texts, kept = _texts(found if isinstance(found, dict) else {}, names)
+    return texts, bucket if kept == "kept" else kept
+
+
+def objects(path: Path) -> Iterator[dict]:
+    """Reads the objects of a file of lines.
+
+    Args:
+      path: of the file.
+
+    Yields:
+      Each; an empty one for a line that holds something else.
+
+    Raises:
+      ValueError: it is gzipped, and broken.
+    """
+    try:
+        with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
+            for _, line in lines(file):
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError):
+                    found = {}
+                yield found if isinstance(found, dict) else {}
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is no whole gzip file: {error}") from None
+
+
+def examples(path: Path) -> Iterator[dict[str, bytes]]:
+    """Reads the examples of a TFRecord file.
+
+    Args:
+      path: of the file.
+
+    Yields:
+      The features of each tf.train.Example that are one string.
+
+    Raises:
+      ValueError: it is no such file, or is cut.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    packed = "GZIP" if path.name.endswith(".gz") else ""
+    try:
+        for raw in tf.data.TFRecordDataset(str(path), packed).as_numpy_iterator():
+            features = tf.train.Example.FromString(raw).features.feature
+            yield {
+                name: one.bytes_list.value[0]
+                for name, one in features.items()
+                if len(one.bytes_list.value) == 1
+            }
+    except (tf.errors.OpError, DecodeError) as error:
+        raise ValueError(f"{path} is no TFRecord of tf.train.Example, or is cut: {error}") from None
+
+
+def rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, object]]:
+    """Reads the rows of an Arrow stream, as Hugging Face keeps them, or of Parquet.
+
+    Args:
+      path: of the file.
+      fields: columns to read; all of them unless given.
+
+    Yields:
+      The columns of each.
+
+    Raises:
+      ValueError: it is no such file, or is cut, or has no such column.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.memory_map(str(path)) as file:
+            if path.suffix == ".parquet":
+                opened = pyarrow.parquet.ParquetFile(file)
+                there, batches = opened.schema_arrow.names, opened.iter_batches(AT_ONCE)
+                if fields and {*fields} <= {*there}:
+                    batches = opened.iter_batches(AT_ONCE, columns=[*fields])
+            else:
+                opened = pyarrow.ipc.open_stream(file)
+                there, batches = opened.schema.names, opened
+            if missing := [name for name in fields if name not in there]:
+                raise ValueError(f"it has no column {missing[0]!r}, but {', '.join(there)}")
+            for batch in batches:
+                for start in range(0, batch.num_rows, AT_ONCE):
+                    part = batch.select([*(fields or there)]).slice(start, AT_ONCE)
+                    yield from part.to_pylist()
+    except (ValueError, OSError, pyarrow.ArrowException) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _texts(found: dict, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Texts of a record's fields, and what it counts as."""
+    values = [found.get(name) for name in names]
+    if not all(isinstance(value, str | bytes) for value in values):
+        return ("",) * len(names), "missing_text"
+    read = [_decoded(one) if isinstance(one, bytes) else (one, "") for one in values]
+    texts = tuple(text for text, _ in read)
+    is_odd = any(bucket == "invalid_utf8" for _, bucket in read)
+    return texts, "empty" if not texts[-1].strip() else "invalid_utf8" if is_odd else "kept"
+
+
+def _decoded(content: bytes) -> tuple[str, str]:
+    try:
+        text, bucket = content.decode("utf-8"), "kept"
+    except UnicodeDecodeError:
+        text, bucket = content.decode("utf-8", errors="replace"), "invalid_utf8"
+    return text, bucket if text.strip() else "empty"
