@@ -75,7 +75,8 @@ setup(
         "tpu": ["jax[tpu]"],
         "cuda": ["jax[cuda12]"],
         "beam": ["apache-beam>=2.77"],
-        "harness": ["lm-eval>=0.4.13"],
+        "eval": ["lm-eval>=0.4.13"],
+        "hf": ["transformers>=5"],  # to read what `archlab export` writes
         "dev": [
             "pytest>=9",
             "pytest-xdist>=3.8",

@@ -1,6 +1,5 @@
 """Where experiments are: words in `gin/`, sentences in `experiments/`, found by name or by path."""
 
-import sys
 from pathlib import Path
 
 from archlab.spelling import nearest
@@ -16,11 +15,12 @@ def home() -> Path:
       ValueError: there is none.
     """
     package = Path(__file__).resolve().parent
-    places = (package.parent, package, Path(sys.prefix) / "share" / "archlab")
-    for place in places:
+    # An installer puts them below what it installs to: an environment, a home, or any folder.
+    shares = [above / "share" / "archlab" for above in package.parents]
+    for place in (package.parent, *shares):
         if (place / "gin" / "size").is_dir() and (place / "experiments").is_dir():
             return place
-    raise ValueError(f"no gin/ and experiments/ in {', '.join(map(str, places))}; install again")
+    raise ValueError(f"no gin/ and experiments/ beside {package}, or in share/; install again")
 
 
 def find(experiment: str | Path) -> Path:

@@ -163,7 +163,7 @@ def harness(
         from archlab.evaluation import harness as rooms
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{error.name} is not installed; pip install -c .ci/constraints.txt -e '.[harness]'"
+            f"{error.name} is not installed; pip install -c .ci/constraints.txt -e '.[eval]'"
         ) from None
     compiled.keep(note)
     subject = subjects.read(run, run.name, step, form)

@@ -91,7 +91,7 @@ def pins() -> list[tuple[str, str, str]]:
 
 def test_what_is_imported_is_required_and_the_other_way_round():
     said = required()
-    asked = [*said[""], *said["beam"], *said["harness"]]
+    asked = [*said[""], *said["beam"], *said["eval"]]
     names = {IMPORTED_AS.get(name, name): name for name in asked}
     found = libraries("archlab")
     missing = found - set(names)
@@ -113,9 +113,10 @@ def test_tests_need_only_what_the_extra_installs():
 
 def test_everything_required_is_pinned():
     names = required()
-    missing = {*(one for all_ in ("", "dev", "beam", "harness") for one in names[all_]), "t5"} - {
-        name for name, _, _ in pins()
-    }
+    missing = {
+        *(one for all_ in ("", "dev", "beam", "eval", "hf") for one in names[all_]),
+        "t5",
+    } - {name for name, _, _ in pins()}
     assert not missing
 
 
