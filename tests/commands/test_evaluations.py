@@ -92,7 +92,7 @@ def test_layers_of_runs_are_compared_in_pairs(monkeypatch, capsys, tmp_path):
     assert said[1].startswith("a by b: of the last layers 0.") and said[1].endswith("most 1.000")
     assert out.read_bytes().startswith(b"\x89PNG") and asked == [["x", "y", "z"]] * 2
     assert commands.main([*given, "--pooling", "middle"]) == 2
-    assert "--pooling middle; it is one of mean, first, last" in capsys.readouterr().err
+    assert "--pooling 'middle' is not one of mean, first, last" in capsys.readouterr().err
 
 
 def test_the_harness_is_told_what_was_asked(monkeypatch, capsys, tmp_path):
@@ -127,7 +127,7 @@ def test_a_harness_that_is_not_there_is_named(monkeypatch, fails):
     monkeypatch.setitem(sys.modules, "archlab.evaluation.harness", None)
     monkeypatch.delattr(evaluation, "harness", raising=False)
     said = fails("harness", "a", "--tasks", "one")
-    assert "is not installed; pip install -c .ci/constraints.txt -e '.[harness]'" in said
+    assert "is not installed; pip install -c .ci/constraints.txt -e '.[eval]'" in said
 
 
 def test_a_task_takes_the_place_of_a_suites_measures(monkeypatch, capsys):
