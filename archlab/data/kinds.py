@@ -81,6 +81,8 @@ def look(paths: Sequence[str]) -> Find:
         raise ValueError(f"{', '.join(paths)}: {said}; name files of one kind")
     (kind,) = many
     splits, notes = _split(files, here)
+    if kind == records.TEXT and len(files) == 1:
+        notes = ("a file is one text, so none is held out",)
     return Find(kind, splits, len(files), _fields(kind, _first(splits["train"])), notes)
 
 
@@ -172,9 +174,11 @@ def _fields(kind: str, path: Path) -> dict[str, str]:
                 first.setdefault(name, text)
     found = {name: first[name] for name in first if many[name] * 2 > read}
     if not found:
-        has = f"; it has {', '.join(sorted(map(str, others)))}" if others else ""
-        form = ', each line an object like {"text": "…"}' if kind == records.LINES else ""
-        raise ValueError(f"{path} has no field of text in its first {read} {kind}{has}{form}")
+        if not read:
+            raise ValueError(f"{path} is empty: it holds no {kind}")
+        has = f"; they have {', '.join(sorted(map(str, others)))}" if others else ""
+        form = ', each an object like {"text": "…"}' if kind == records.LINES and not has else ""
+        raise ValueError(f"no field holds text in most of the first {kind} of {path}{has}{form}")
     return found
 
 
