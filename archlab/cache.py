@@ -9,9 +9,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from archlab.data import reports
-from archlab.data.options import Data, Work
+from archlab.data.options import EXAMPLES, WINDOWS, Data, Work
 from archlab.data.recipes import prepare
 from archlab.data.reports import Report
+from archlab.data.sources import SPLITS
 from archlab.data.store import Store
 
 STOPPED = 130  # exit status
@@ -45,17 +46,19 @@ def cache(
         preparation.close()
     found = {}
     for recipe in recipes.values():
-        for split in ("train", "validation"):
-            found |= {one.path: one for one in recipe.stores(split) if one}
-    for one in found.values():
-        console.print(Text(described(one)))
+        for split in SPLITS:
+            both = zip(recipe.stores(split), recipe.roads, strict=True)
+            found |= {one.path: described(one, road) for one, road in both if one}
+    for line in found.values():
+        console.print(Text(line))
 
 
-def described(store: Store) -> str:
+def described(store: Store, road: str = WINDOWS) -> str:
     """Says what a store holds.
 
     Args:
       store: any.
+      road: of the tasks that read it; of examples, sizes are not those of a text.
 
     Returns:
       A line: name, counts and place.
@@ -65,7 +68,7 @@ def described(store: Store) -> str:
     parts = [
         f"{store.documents:,} documents",
         f"{store.tokens:,} tokens",
-        f"{said['bytes']:,} bytes of text",
+        f"{said['bytes']:,} {'of them given' if road == EXAMPLES else 'bytes of text'}",
         f"{len(said['shards'])} shards" if len(said["shards"]) > 1 else "1 shard",
         *(f"{many:,} {bucket.replace('_', ' ')}" for bucket, many in odd.items()),
     ]

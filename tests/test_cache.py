@@ -17,8 +17,9 @@ from archlab.data.reports import Report
 class Prepared:
     """In place of a preparation: reports, and then recipes or an error."""
 
-    def __init__(self, path, error=None):
+    def __init__(self, path, error=None, road="windows"):
         self.path, self.error, self.is_closed = path, error, False
+        self.roads = [road]
 
     def wait(self, tell):
         for documents in (1, 2):
@@ -69,6 +70,11 @@ def test_lines_where_there_is_no_terminal(monkeypatch, path):
     ]
     assert (tasks, data.cache, modules) == (["mine"], "there", ("a.py",))
     assert work == Work(workers=3, shards=2, every=reports.SELDOM)
+
+
+def test_of_examples_it_says_how_much_is_given(monkeypatch, path):
+    said, _ = run(monkeypatch, Prepared(path, road="examples"))
+    assert "3 documents, 1,803 tokens, 3,600 of them given, 2 shards" in said
 
 
 def test_a_bar_on_a_terminal(monkeypatch, path):
