@@ -50,6 +50,32 @@ def parsed(text: bytes) -> object:
         raise ValueError("is not JSON") from None
 
 
+def objects(path: Path, content: bytes, example: str = '{"name": …}') -> Iterator[tuple[int, dict]]:
+    """Parses lines of JSON, each an object.
+
+    Args:
+      path: of the file, for the message.
+      content: of it.
+      example: of a line, for the message.
+
+    Yields:
+      The number of each line, from 1, and its object; empty lines are none.
+
+    Raises:
+      ValueError: a line is something else, which is named.
+    """
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            one = parsed(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number} {error}") from None
+        if not isinstance(one, dict):
+            raise ValueError(f"{path}:{number} is not like {example}")
+        yield number, one
+
+
 def wrong(value: object, form: object) -> str | None:
     """Finds the first place where JSON has not the form that it should have.
 

@@ -73,3 +73,13 @@ def test_what_is_right_is_read_and_what_is_not_there_is_said(tmp_path):
     assert form.read(path, {"b": int}) == {"b": 3, "é": [1.5]}
     with pytest.raises(ValueError, match="other.json is not there"):
         form.read(tmp_path / "other.json")
+
+
+def test_lines_are_objects_or_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    raw = b'{"a": 1}\r\n\n  \n{"b": "\\u2028"}'
+    assert [*form.objects(path, raw)] == [(1, {"a": 1}), (4, {"b": "\u2028"})]
+    for raw, said in [(b"{}\n{", ":2 is not JSON"), (b"\n[]", ":2 is not like {\"name\": …}"),
+                      (b'{"a": "\xff"}', ":1 is not JSON")]:  # fmt: skip
+        with pytest.raises(ValueError, match=f"a.jsonl{said}"):
+            [*form.objects(path, raw)]

@@ -8,6 +8,7 @@ from archlab import form
 from archlab.evaluation.generate import Text
 
 PROMPT = "prompt"
+EXAMPLE = json.dumps({PROMPT: "a text"})
 
 
 def read(path: Path) -> list[dict]:
@@ -27,18 +28,12 @@ def read(path: Path) -> list[dict]:
       OSError: the file cannot be read.
     """
     found = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            one = form.parsed(line)
-        except ValueError as error:
-            raise ValueError(f"{path}:{number} {error}") from None
+    for number, one in form.objects(path, path.read_bytes(), EXAMPLE):
         if form.wrong(one, {PROMPT: str}) is not None:
-            raise ValueError(f'{path}:{number} is not like {{"{PROMPT}": "a text"}}')
+            raise ValueError(f"{path}:{number} is not like {EXAMPLE}")
         found.append(one)
     if not found:
-        raise ValueError(f'{path} holds no lines; each is to be like {{"{PROMPT}": "a text"}}')
+        raise ValueError(f"{path} holds no lines; each is to be like {EXAMPLE}")
     return found
 
 

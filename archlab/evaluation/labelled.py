@@ -3,11 +3,11 @@
 import csv
 import dataclasses
 import gzip
-import json
 import xml.etree.ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
+from archlab import form
 from archlab.spelling import beside
 
 
@@ -38,15 +38,7 @@ def lines(path: Path) -> Iterator[dict]:
     Raises:
       ValueError: it is not there, or a line is no JSON object.
     """
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from None
-        if not isinstance(found, dict):
-            raise ValueError(f"{path}:{number}: a line holds {type(found).__name__}, no object")
+    for _, found in form.objects(path, _content(path)):
         yield found
 
 
@@ -170,12 +162,19 @@ def _lower(text: str) -> str:
 
 
 def _text(path: Path) -> str:
+    try:
+        return _content(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _content(path: Path) -> bytes:
     if not path.is_file():
         raise ValueError(
             f"{path} is not there; --data names the folder that it is in{beside(path)}"
         )
     content = path.read_bytes()
     try:
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
