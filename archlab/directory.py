@@ -4,6 +4,7 @@
   config.json     every setting, resolved
   manifest.json   versions, devices, git, data
   metrics.jsonl   the record
+  examples.json   what it learns from, as its model saw it
   checkpoints/    by total step
   tensorboard/    when asked
 

@@ -5,6 +5,7 @@ import typing
 
 from ml_collections import FrozenConfigDict
 
+from archlab.modules import marks
 from archlab.settings import Run
 
 
@@ -24,6 +25,20 @@ def resolved(run: Run) -> FrozenConfigDict:
     if not isinstance(run.stages, str):  # a ConfigDict holds no dicts in lists
         tree["stages"] = {str(number): stage for number, stage in enumerate(tree["stages"])}
     return FrozenConfigDict(tree)
+
+
+def kept(experiment: str, run: Run, modules: tuple[str, ...]) -> dict:
+    """Says what a run is, as its directory keeps it and compares it later.
+
+    Args:
+      experiment: what it is called.
+      run: its settings, its stages in order.
+      modules: the user's own Python.
+
+    Returns:
+      JSON-able.
+    """
+    return {"experiment": experiment, "modules": marks(modules), "run": resolved(run).to_dict()}
 
 
 def from_settings(settings: dict) -> Run:

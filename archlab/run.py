@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jax
 
-from archlab import account, agreement, directory, processes
+from archlab import account, agreement, directory, footprint, processes
 from archlab import start as starts
 from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
@@ -21,13 +21,13 @@ from archlab.data.recipes import Preparation, Recipe, prepare
 from archlab.data.sources import SPLITS
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger
-from archlab.modules import marks
-from archlab.plain import resolved
+from archlab.plain import kept
 from archlab.program import Program
 from archlab.progress import Progress
 from archlab.record import Record, read
 from archlab.refusal import Refusal
 from archlab.settings import Run
+from archlab.show import examples
 from archlab.train import loop
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.meter import Meter
@@ -64,7 +64,7 @@ def train(
       Stopped: as `stop` said; the same call goes on from there.
     """
     run = run.in_order()
-    config = {"experiment": experiment, "modules": marks(modules), "run": resolved(run).to_dict()}
+    config = kept(experiment, run, modules)
     devices = run.mesh.build()
     programs = [Program(run, number, devices) for number in range(len(run.stages))]
     for program in programs:
@@ -113,6 +113,7 @@ def train(
             )
         else:
             state = program.first(start and start.weights)
+            processes.first(lambda: examples.write(out, account.examples(programs, rows)))
             if start:
                 progress.say(f"begins with the weights of {run.start} ({start.digest[:12]})")
                 _tell(program, progress)
@@ -243,7 +244,7 @@ def _take(
 
     def write(number: int) -> None:
         fields = meter.read()
-        record.write("train", **place(number), **fields)
+        record.write("train", **place(number), **fields, memory=footprint.read())
         speed, waiting = fields["tokens_per_second"], fields["waiting"]
         progress.step(program.number, number, fields["loss_by_objective"], speed, waiting)
 

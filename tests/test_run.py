@@ -20,12 +20,13 @@ from archlab.evaluation.validation import validate
 from archlab.mesh import Mesh
 from archlab.program import Program
 from archlab.record import Record
+from archlab.show import examples
 from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.optimizer import Optimizer
 from tests import corpus
 
-FLEETING = ("time", "seconds", "tokens_per_second", "waiting")
+FLEETING = ("time", "seconds", "tokens_per_second", "waiting", "memory")
 PAUSE = 0.5  # seconds
 TWO = [
     corpus.stage("causal_lm", steps=7, architecture="causal_decoder"),
@@ -139,6 +140,9 @@ def test_it_learns_and_says_so(straight):
     lines = record.read(out / "metrics.jsonl")
     losses = [line["loss"] for line in lines if line["kind"] == "train"]
     assert losses[-1] < losses[0] - 0.5
+    assert all(line["memory"]["resident"] > 0 for line in lines if line["kind"] == "train")
+    shown = [(one.stage, one.objective, list(one.stacks)) for one in examples.read(out)]
+    assert shown == [(0, "folder_causal_lm", ["decoder"]), (1, "folder_prefix_lm", ["decoder"])]
     scores = [line for line in lines if line["kind"] == "evaluate"]
     assert [(line["stage"], line["step"]) for line in scores] == [(0, 7), (1, 6)]
     assert end["loss"] == scores[-1]["loss"]

@@ -16,7 +16,7 @@ from archlab.bridge import words
 from archlab.bridge.model import Model
 from archlab.ledger import Ledger
 from archlab.model.transformer import parameters
-from archlab.plain import resolved
+from archlab.plain import kept
 from archlab.settings import Run
 from archlab.stages import Stage
 from archlab.train.checkpoint import Checkpoints
@@ -55,7 +55,7 @@ def make(model: Model, out: Path, name: str, told: dict | None = None) -> None:
         with Checkpoints(out / "checkpoints", keep=1) as checkpoints:
             state = State(model.weights, None, np.zeros((), np.int32))
             checkpoints.save(state, Position(0, 0, 0, Meter(Ledger(parameters=count))))
-        config = {"experiment": name, "modules": [], "run": resolved(run).to_dict()}
+        config = kept(name, run, ())
         devices = [f"{one.platform} {one.device_kind}" for one in jax.devices()]
         text = {"data": {}, "vocabulary": spec, "texts": {}, **(told or {})}
         directory.settle(out, config, _gin(run, name), directory.made_with(devices) | text)

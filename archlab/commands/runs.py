@@ -18,7 +18,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Writes one page about runs: curves and ledgers.
+    """Writes one page about runs: curves, ledgers, examples, texts.
 
     \b
     archlab report runs/quickstart
@@ -60,13 +60,15 @@ def generate(
 ) -> None:
     """Continues texts with a trained run.
 
+    What it says is kept beside the run too, for its report.
+
     \b
     archlab generate runs/quickstart --prompt "def main(" --tokens 100
     archlab generate runs/quickstart --prompts many.jsonl --out said.jsonl --beams 4 --penalty 0.6
     archlab generate runs/quickstart --prompt "import" --temperature 0.8 --top-p 0.9 --seed 7
     """
     from archlab import compiled
-    from archlab.evaluation import files
+    from archlab.evaluation import files, generations
     from archlab.evaluation import generate as evaluation
     from archlab.evaluation import runs as subjects
     from archlab.evaluation.manner import Manner
@@ -89,10 +91,15 @@ def generate(
         is_shifted=kind == "encoder" and read.format().is_shifted,
     )
     said = [(one, words.decode(one.ids)) for one in found]
+    texts = [(one[files.PROMPT], text) for one, (_, text) in zip(asked, said, strict=True)]
+    try:
+        generations.add(run, read.step, manner, texts)
+    except OSError as error:
+        note(f"what was said is not kept beside the run, for its report: {error}")
     if out is not None:
         out.write_text("".join(f"{line}\n" for line in files.lines(asked, said)))
     elif prompts:
         print(*files.lines(asked, said), sep="\n")
     else:
-        for one, (_, text) in zip(asked, said, strict=True):
-            print(one[files.PROMPT] + text)
+        for one, text in texts:
+            print(one + text)

@@ -6,15 +6,28 @@ and of one that is still going on.
 
 import dataclasses
 import math
-import os
 from pathlib import Path
 
+import numpy as np
+
 from archlab import form, record
+from archlab.evaluation import generations
 from archlab.evaluation import lines as evaluations
+from archlab.evaluation.generations import Generation
 from archlab.evaluation.lines import Line
 from archlab.form import NONE, NUMBER
 from archlab.report.lines import FORMS
+from archlab.show import examples
+from archlab.show.examples import Example
 from archlab.spelling import beside
+
+# What runs may be compared at, as "train" lines count it, in words.
+LEDGERS = {
+    "tokens": "tokens",
+    "loss_tokens": "loss tokens",
+    "flops": "FLOPs",
+    "seconds": "wall clock",
+}
 
 PLACE = ("kind", "stage", "step", "total_step", "stage_name")
 MANIFEST = {"devices": ([object], NONE), "versions": ({}, NONE)}
@@ -45,6 +58,10 @@ class History:
       manifest: versions, devices, git and data, {} if they were not kept.
       measured: what it was asked, by measure, metric and the way it was asked; the latest of each,
         with what it is about (`evaluation.lines.read`).
+      examples: the first row of each objective, as its model saw it.
+      said: what it was heard to say, of each question the latest.
+      starts: how often it was started.
+      elapsed: seconds from its first start to its last line, pauses between two starts included.
     """
 
     name: str
@@ -58,6 +75,10 @@ class History:
     measured: dict[tuple[str, str, str], tuple[Line, dict]] = dataclasses.field(
         default_factory=dict
     )
+    examples: list[Example] = dataclasses.field(default_factory=list)
+    said: list[Generation] = dataclasses.field(default_factory=list)
+    starts: int = 1
+    elapsed: float = 0.0
 
     @property
     def stages(self) -> list[dict]:
@@ -103,6 +124,17 @@ class History:
         )
         return {**last, "visited_parameters": seen / tokens if tokens else math.nan}
 
+    def spent(self, unit: str) -> float:
+        """What the run has cost in one ledger.
+
+        Args:
+          unit: a key of `LEDGERS`.
+
+        Returns:
+          How much, at its end or its last record.
+        """
+        return total(self.ledger) if unit == "flops" else self.ledger[unit]
+
     def steps_taken(self, stage: int) -> int:
         """Counts the steps of a stage that the record has seen.
 
@@ -134,16 +166,32 @@ class History:
         Args:
           stage: its number, from 0.
           step: steps taken in it.
-          unit: "tokens" or "flops".
+          unit: a key of `LEDGERS`.
 
         Returns:
-          Tokens or FLOPs since the run's first step.
+          How much since the run's first step. Tokens and FLOPs follow from the steps; loss tokens
+          and seconds are those of the records around it, and at most those of the last.
         """
         steps = [facts["steps"] for facts in self.stages[:stage]] + [step]
+        if unit in ("loss_tokens", "seconds"):
+            known = [(line["total_step"], line[unit]) for line in self.trains]
+            return float(np.interp(sum(steps), *zip((0, 0.0), *known, strict=True)))
         return sum(
             many * (facts["tokens_per_step"] if unit == "tokens" else total(facts))
             for facts, many in zip(self.stages, steps, strict=False)
         )
+
+    def at(self, line: dict, unit: str) -> float:
+        """What the run had cost at one of its records.
+
+        Args:
+          line: a "train" line.
+          unit: a key of `LEDGERS`.
+
+        Returns:
+          How much since the run's first step.
+        """
+        return total(line) if unit == "flops" else line[unit]
 
 
 def total(holder: dict) -> float:
@@ -210,34 +258,12 @@ def read(folder: Path, name: str) -> History:
             (line.measure, line.metric, line.asked): (line, about)
             for line, about in evaluations.read(folder)
         },
+        examples=examples.read(folder),
+        said=generations.latest(generations.read(folder)),
+        starts=len(starts),
+        elapsed=max(one["time"] for one in [*starts, *trains, *evaluates, *ends])
+        - starts[0]["time"],
     )
-
-
-def names(folders: list[Path]) -> dict[Path, str]:
-    """Names runs after their folders, with as many parents as tell them apart.
-
-    Example:
-      >>> names([Path("/a/small"), Path("/b/small"), Path("/b/large")]).values()
-      dict_values(['a/small', 'b/small', 'large'])
-
-    Args:
-      folders: run directories; one that is given twice counts once.
-
-    Returns:
-      The name of each.
-    """
-    once: dict[str, Path] = {}
-    for folder in folders:
-        once.setdefault(os.path.realpath(folder), folder)
-    kept = list(once.values())
-    parts = [Path(os.path.abspath(folder)).parts for folder in kept]
-    named = {}
-    for folder, own in zip(kept, parts, strict=True):
-        depth = 1
-        while sum(other[-depth:] == own[-depth:] for other in parts) > 1:
-            depth += 1
-        named[folder] = "/".join(own[-depth:])
-    return named
 
 
 def _is_void(line: dict, start: dict) -> bool:

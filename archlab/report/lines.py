@@ -13,7 +13,8 @@ LEDGER = {
     "padding": NUMBER,
     "seconds": NUMBER,
 }
-SPEED = ("learning_rate", "gradient_norm", "tokens_per_second")
+SPEED = ("learning_rate", "gradient_norm", "tokens_per_second", "waiting")
+MEMORY = {"resident": (*NUMBER, NONE), "device_peak": (*NUMBER, NONE)}
 STAGE = {
     "name": str,
     "steps": int,
@@ -38,6 +39,7 @@ FORMS = {
         **LEDGER,
         **LOSS,
         **{name: (*NUMBER, NONE) for name in SPEED},
+        "memory": (MEMORY, NONE),
     },
     "evaluate": {**SPOT, **LOSS},
     "end": {

@@ -4,21 +4,30 @@ import collections
 import csv
 import itertools
 import math
+import statistics
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from archlab import directory
-from archlab.report import figures, history, ink
-from archlab.report.figures import AXES, LOSS, REST
-from archlab.report.history import History
+from archlab.report import fairness, figures, history, ink, names, numbers, series
+from archlab.report.history import LEDGERS, History
+from archlab.report.numbers import NONE
+from archlab.report.series import COURSE, LOSS, SYSTEM, Measure
+from archlab.show import examples
 
-PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
+PARTS = (Path(__file__).parent, Path(examples.__file__).parent)  # where the forms of the page are
+TEXTS = 24  # that a run said, at most, the latest
 COLUMNS = ("run", "kind", "stage", "step", "total_step", "name", "value")
+# What runs are given; wall clock is not given, but comes of it.
+COSTS = {
+    "tokens": "tokens",
+    "loss_tokens": "loss tokens",
+    "flops": "FLOPs",
+    "parameters": "parameters",
+}
 ALWAYS = ("git", "python", "platform", "devices")  # of a manifest, shown even if not recorded
-NONE = "–"
-SPACE = "\u00a0"
 
 
 def report(runs: list[Path], out: Path) -> Path:
@@ -43,7 +52,7 @@ def report(runs: list[Path], out: Path) -> Path:
         raise ValueError("a report is about one run directory or more; none was given")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out names a directory")
-    named = history.names([Path(run) for run in runs])
+    named = names.given([Path(run) for run in runs])
     histories = [history.read(folder, name) for folder, name in named.items()]
     out.mkdir(parents=True, exist_ok=True)
     _write_csv(histories, out / "metrics.csv")
@@ -62,7 +71,7 @@ def html(histories: list[History]) -> str:
     Returns:
       HTML that needs no other file.
     """
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    loader = jinja2.FileSystemLoader(PARTS)
     surroundings = jinja2.Environment(
         loader=loader,
         autoescape=True,
@@ -70,11 +79,11 @@ def html(histories: list[History]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    surroundings.filters |= {"short": engineering, "clock": clock, "loss": _loss, "share": _share}
-    surroundings.filters["total"] = history.total
+    surroundings.filters |= {"short": numbers.engineering, "total": history.total}
+    surroundings.filters |= {name: getattr(numbers, name) for name in ("clock", "loss", "share")}
     count = itertools.count()
 
-    def draw(measure: figures.Measure, unit: str = "tokens") -> Markup:
+    def draw(measure: Measure, unit: str = "tokens") -> Markup:
         figure = figures.panel(histories, measure, unit)
         return ink.svg(figure, f"figure{next(count)}", _alt(histories, measure, unit))
 
@@ -83,66 +92,27 @@ def html(histories: list[History]) -> str:
         runs=histories,
         notes=notes(histories),
         swatch=lambda number: ink.swatch(number, f"swatch{next(count)}"),
-        losses=[draw(LOSS, unit) for unit in AXES],
-        by_objective=[draw(figures.by_objective(name)) for name in objectives],
-        others=[draw(measure) for measure in REST],
+        axes=LEDGERS,
+        losses={unit: draw(LOSS, unit) for unit in LEDGERS},
+        by_objective={
+            unit: [draw(series.by_objective(name), unit) for name in objectives] for unit in LEDGERS
+        },
+        course=[draw(measure) for measure in COURSE],
+        system=[draw(one, "seconds") for one in SYSTEM if _is_recorded(histories, one)],
+        systems=[system(run) for run in histories],
+        are_bands_shared=figures.are_bands_shared(histories, "tokens"),
+        texts=TEXTS,
+        are_shown={
+            name: any(getattr(run, name) for run in histories) for name in ("examples", "said")
+        },
         objectives=objectives,
         tasks=list(dict.fromkeys(name for run in histories for name in _epochs(run))),
         differing=differing(histories),
         made=made(histories),
         measures=list(dict.fromkeys(key[:2] for run in histories for key in run.measured)),
         missing=NONE,
-        half=figures.HALF,
+        half=series.HALF,
     )
-
-
-def engineering(value: float | None, unit: str = "") -> str:
-    """Writes a number for people: three digits and a prefix.
-
-    Example:
-      >>> [engineering(value) for value in (12, 999_999, 1_234_567)]
-      ['12', '1.00\\xa0M', '1.23\\xa0M']
-
-    Args:
-      value: any number; None where there is none.
-      unit: put behind it.
-
-    Returns:
-      The number; its parts do not break across lines.
-    """
-    if value is None:
-        return NONE
-    if not math.isfinite(value):
-        return "not finite"
-    power = 0
-    while abs(float(f"{value:.3g}")) >= 1000 and power < len(PREFIXES) - 1:
-        value, power = value / 1000, power + 1
-    is_whole = power == 0 and value == int(value)
-    digits = 0 if is_whole else max(0, 2 - math.floor(math.log10(max(abs(value), 1))))
-    return f"{value:.{digits}f}{SPACE}{PREFIXES[power]}{unit}".rstrip(SPACE)
-
-
-def clock(seconds: float | None) -> str:
-    """Writes a time for people.
-
-    Example:
-      >>> [clock(seconds).replace("\\xa0", " ") for seconds in (4.2, 75, 3600, 200_000)]
-      ['4.2 s', '1 min 15 s', '1 h 0 min', '2 d 7 h']
-
-    Args:
-      seconds: any; None where there is none.
-
-    Returns:
-      Its two greatest units.
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return NONE
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f}{SPACE}s"
-    whole = round(seconds)
-    units = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-    size, large, part, small = next(unit for unit in units if whole >= unit[0])
-    return SPACE.join([str(whole // size), large, str(whole % size // part), small])
 
 
 def notes(histories: list[History]) -> list[str]:
@@ -174,7 +144,43 @@ def notes(histories: list[History]) -> list[str]:
         if any(one != kept[0] for one in kept):
             said.append(f"The runs have different {why}; compare their losses with that in mind.")
             break
+    if len(histories) > 1 and all(run.end is not None for run in histories):
+        costs = {words: [run.spent(unit) for run in histories] for unit, words in COSTS.items()}
+        if fairness.apart(costs):
+            said.append(f"{fairness.sentence(costs)} What is held equal decides who wins.")
     return said
+
+
+def system(run: History) -> dict:
+    """Sums up what a run made of its machine.
+
+    Args:
+      run: its history.
+
+    Returns:
+      By name: "devices"; the median of the records' "tokens_per_second"; "flops_per_second" on
+      average; the share of the time "waiting" for data; the most "resident" and "device_peak"
+      bytes; "starts"; "elapsed" seconds; and "kept", the share of them that the ledger holds. None
+      where nothing was recorded.
+    """
+    lines, ledger = run.trains, run.ledger
+    speeds = [line["tokens_per_second"] for line in lines if line.get("tokens_per_second")]
+    waits = [line["waiting"] for line in lines if line.get("waiting") is not None]
+    found = {
+        "devices": _devices(run.manifest),
+        "tokens_per_second": statistics.median(speeds) if speeds else None,
+        "flops_per_second": history.total(ledger) / ledger["seconds"]
+        if ledger["seconds"]
+        else None,
+        "waiting": statistics.fmean(waits) if waits else None,
+        "starts": run.starts,
+        "elapsed": run.elapsed,
+        "kept": min(1.0, ledger["seconds"] / run.elapsed) if run.elapsed else None,
+    }
+    for name in ("resident", "device_peak"):
+        sizes = [size for line in lines if (size := series.memory(line, name)) is not None]
+        found[name] = max(sizes, default=None)
+    return found
 
 
 def differing(histories: list[History]) -> dict[str, list[str]]:
@@ -205,8 +211,7 @@ def made(histories: list[History]) -> dict[str, list[str]]:
     for run in histories:
         kept = dict.fromkeys(ALWAYS) | run.manifest
         versions = kept.pop("versions", None) or {}
-        kinds = collections.Counter(map(str, kept["devices"] or []))
-        kept["devices"] = ", ".join(f"{many} × {_once(name)}" for name, many in kinds.items())
+        kept["devices"] = _devices(kept)
         kept.pop("data", None)  # digests of what was made of the texts, by each stage's mixture
         plain = directory.flat(kept) | directory.flat(versions)
         every.append({name: str(value) for name, value in plain.items() if value not in (None, "")})
@@ -220,33 +225,32 @@ def made(histories: list[History]) -> dict[str, list[str]]:
     return {name: values if len(set(values)) > 1 else values[:1] for name, values in table.items()}
 
 
+def _devices(manifest: dict) -> str:
+    kinds = collections.Counter(map(str, manifest.get("devices") or []))
+    return ", ".join(f"{many} × {_once(name)}" for name, many in kinds.items())
+
+
 def _once(name: str) -> str:
     """A device whose kind is its platform has one word and not two: "cpu cpu"."""
     return " ".join(dict.fromkeys(name.split()))
-
-
-def _loss(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return f"{value:.4f}" if math.isfinite(value) else "not finite"
-
-
-def _share(value: float | None) -> str:
-    return NONE if value is None else f"{value:.1%}"
 
 
 def _epochs(run: History) -> dict[str, float]:
     return run.ledger.get("epochs", {})
 
 
-def _alt(histories: list[History], measure: figures.Measure, unit: str) -> str:
+def _is_recorded(histories: list[History], measure: Measure) -> bool:
+    return any(measure.of(line) is not None for run in histories for line in run.trains)
+
+
+def _alt(histories: list[History], measure: Measure, unit: str) -> str:
     said = []
     for run in histories:
         values = [measure.of(line) for line in run.trains]
         values = [value for value in values if value is not None]
         if values:
             said.append(f"{run.name} from {values[0]:.3g} to {values[-1]:.3g}")
-    return f"{measure.title} against {AXES[unit]}: {'; '.join(said) or 'none recorded'}"
+    return f"{measure.title} against {LEDGERS[unit]}: {'; '.join(said) or 'none recorded'}"
 
 
 def _write_csv(histories: list[History], path: Path) -> None:

@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from archlab.show.row import SPECIAL, TEXT, Position, Row, Sight
+from archlab.show.cells import SPECIAL, TEXT, Position
+from archlab.show.row import Row, Sight
 from archlab.show.sample import Sample
 from archlab.show.statistics import Statistics, table
 

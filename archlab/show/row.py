@@ -10,44 +10,10 @@ from archlab.architecture import Architecture
 from archlab.batch import Batch, Stream
 from archlab.data.vocabulary import Vocabulary
 from archlab.model import visibility
+from archlab.show.cells import PADDING, SPECIAL, START, TEXT, Cell, Position
 
 VISIBLE = {"\n": "↵", "\t": "⇥", " ": "␣", "\r": "␍"}
 CIRCLE = "◌"  # what a mark stands on that would otherwise stand on its neighbour
-TEXT, SPECIAL, START, PADDING = "text", "special", "start", "padding"
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A token, so that it can be seen.
-
-    Args:
-      text: one character or more, none of which hides, moves or joins another.
-      kind: "text", "special" (an id that stands for no text), "start" or "padding".
-    """
-
-    text: str
-    kind: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Position:
-    """One position of a stack.
-
-    Args:
-      reads: what it reads.
-      predicts: what it is to predict; None in a stack that predicts nothing.
-      weight: of the prediction in the loss.
-      is_first: whether a segment begins here.
-      is_input: whether it reads inputs that the same stack then goes on from.
-      is_last_input: whether the inputs of its segment end here.
-    """
-
-    reads: Cell
-    predicts: Cell | None
-    weight: float
-    is_first: bool
-    is_input: bool
-    is_last_input: bool
 
 
 @dataclasses.dataclass(frozen=True)

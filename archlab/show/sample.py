@@ -1,4 +1,4 @@
-"""A sample of a task: its first rows, and what many of them hold."""
+"""A sample of a task: its first rows, and what many of them hold; and a row of each objective."""
 
 import contextlib
 import dataclasses
@@ -9,8 +9,11 @@ from archlab.architecture import Architecture
 from archlab.data.options import Data
 from archlab.data.pipeline import Rows
 from archlab.data.recipes import prepare
+from archlab.show.examples import Example, cut
 from archlab.show.row import Row, read
 from archlab.show.statistics import Statistics, statistics
+
+ENOUGH = 64  # rows among which an objective is looked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,3 +85,33 @@ def take(
     first = jax.tree.map(lambda array: array[:counted], batch)
     found = statistics(first, words, names) if counted else []
     return Sample(task, architecture, inputs, targets, drawn, found, rows.warnings)
+
+
+def examples(
+    rows: Rows, architecture: Architecture, stage: int, name: str, at_once: int
+) -> list[Example]:
+    """Takes the first row of each objective, of those that come first in a stage.
+
+    Args:
+      rows: of the stage.
+      architecture: whose rows they are.
+      stage: its number, from 0.
+      name: what it is called.
+      at_once: rows of a step.
+
+    Returns:
+      An example of each objective that the first `ENOUGH` rows, or the first step's, have a row of.
+    """
+    found: dict[str, Example] = {}
+    for first in range(0, ENOUGH, at_once):
+        batch = rows.batch(first, at_once)
+        for number, objective in enumerate(batch.objective_B.tolist()):
+            if rows.objectives[objective] in found:
+                continue
+            row = read(batch, number, rows.vocabulary, architecture, rows.objectives)
+            stacks = {own: cut(positions) for own, positions in row.stacks.items()}
+            about = str(row).partition(": ")[2]
+            found[row.objective] = Example(stage, name, row.objective, about, stacks)
+        if len(found) == len(rows.objectives):
+            break
+    return list(found.values())

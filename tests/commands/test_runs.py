@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archlab import commands
-from archlab.evaluation import generate
+from archlab.evaluation import generate, generations
 from archlab.evaluation import runs as subjects
 from archlab.evaluation.formats import Format
 from archlab.evaluation.generate import Text
@@ -28,7 +28,11 @@ def said(monkeypatch, kind):
     )
     model = types.SimpleNamespace(architecture=types.SimpleNamespace(kind=kind))
     read = types.SimpleNamespace(
-        model=model, weights="weights", words=words, format=lambda: Format("bound", "", True)
+        model=model,
+        weights="weights",
+        words=words,
+        step=7,
+        format=lambda: Format("bound", "", True),
     )
     known = {(Path("a"), "a", 7): read}
     monkeypatch.setattr(subjects, "read", lambda *run: known[run])
@@ -50,6 +54,18 @@ def test_generate_continues_prompts(said, capsys):
     assert commands.main(["generate", "a", "--prompt", "xyz", "--prompt", "é", *options]) == 0
     assert capsys.readouterr().out == "xyzzyx\néé\n"
     assert said == [Manner(2, 3.0, 5, 0.5, seed=4), 3]
+
+
+def test_what_is_said_is_kept_beside_the_run(said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["--prompt", "xyz", "--tokens", "2", "--step", "7"]
+    assert commands.main(["generate", "a", *options]) == 0
+    assert "note: what was said is not kept" in capsys.readouterr().err
+    Path("a").mkdir()
+    for _ in range(2):
+        assert commands.main(["generate", "a", *options]) == 0
+    (one,) = generations.read(Path("a"))
+    assert (one.step, one.prompt, one.text, one.odd) == (7, "xyz", "zyx", {"tokens": 2})
 
 
 @pytest.mark.parametrize("out", ["", "said.jsonl"])

@@ -17,27 +17,28 @@ PACKAGE = Path(archlab.__file__).parent
 HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
-0  axes batch census chips directory form progress refusal spelling stop evaluation/choice
-   evaluation/estimate kernels/flash kernels/interval kernels/tile model/position report/ink
-   train/loss data/chance data/examples data/huggingface data/memory data/places data/recognition
-   data/records data/reports data/row
+0  axes batch census chips directory footprint form progress refusal spelling stop
+   evaluation/choice evaluation/estimate kernels/flash kernels/interval kernels/tile
+   model/position report/fairness report/ink report/names report/numbers train/loss data/chance
+   data/examples data/huggingface data/memory data/places data/recognition data/records
+   data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
    bridge/configuration bridge/shards evaluation/labelled evaluation/lines evaluation/manner
    evaluation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
-   report/likeness report/lines surgery/choices data/bins data/options data/order data/packing
-   data/pieces data/prefetch data/shards data/sources data/objectives/runs
-2  installation ledger shares stages statements things bridge/table evaluation/passages
-   evaluation/tables kernels/pallas launch/machines model/sight report/history train/bits
-   data/kinds data/pairs data/plan data/store data/tokenizers
+   report/likeness report/lines show/cells surgery/choices data/bins data/options data/order
+   data/packing data/pieces data/prefetch data/shards data/sources data/objectives/runs
+2  installation ledger shares stages statements things bridge/table evaluation/generations
+   evaluation/passages evaluation/tables kernels/pallas launch/machines model/sight show/examples
+   train/bits data/kinds data/pairs data/plan data/store data/tokenizers
 3  compiled bridge/family launch/cloud launch/hosts launch/jobset launch/slurm model/attention
-   report/figures train/optimizer data/code data/corpora data/files data/vocabulary data/writer
+   report/history train/optimizer data/code data/corpora data/files data/vocabulary data/writer
 4  scaffold bridge/bert bridge/gpt2 bridge/llama bridge/model bridge/modernbert bridge/t5
-   bridge/words launch/xpk model/layers report/page show/row show/statistics data/features
+   bridge/words launch/xpk model/layers report/series show/row show/statistics data/features
    data/labelling data/objectives/masks data/objectives/objective
-5  bridge/families launch/places model/mlp model/norm data/labels data/readers data/supervision
-   data/objectives/denoising data/objectives/infilling data/objectives/language
+5  bridge/families launch/places model/mlp model/norm report/figures data/labels data/readers
+   data/supervision data/objectives/denoising data/objectives/infilling data/objectives/language
    data/objectives/masking
-6  bridge/huggingface evaluation/formats model/embedding model/experts model/heads
+6  bridge/huggingface evaluation/formats model/embedding model/experts model/heads report/page
    data/objectives/table
 7  commands/completion model/stack data/recipes data/tasks
 8  cache commands/app model/transformer data/documents data/exam data/roads data/streamed

@@ -10,11 +10,13 @@ import sys
 import pytest
 
 from archlab import record
-from archlab.evaluation import lines
+from archlab.evaluation import generations, lines
 from archlab.evaluation.estimate import Estimate
 from archlab.evaluation.lines import Line
-from archlab.report import history
-from archlab.report.page import clock, engineering, notes, report
+from archlab.evaluation.manner import Manner
+from archlab.report import history, ink
+from archlab.report.page import notes, report
+from archlab.show import examples
 from tests.runs_written import (
     MANIFEST,
     PREFIX,
@@ -27,6 +29,7 @@ from tests.runs_written import (
     whole,
     write,
 )
+from tests.show.test_examples import kept
 
 VOID = {"meta", "link", "br", "wbr", "img", "hr", "input"}
 
@@ -77,6 +80,18 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+@pytest.fixture
+def figures():
+    """For what needs the figures: drawing them takes longest, and says nothing that tables say."""
+
+
+@pytest.fixture(autouse=True)
+def quickly(request, monkeypatch):
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr(ink, "svg", lambda *_: "drawn")
+        monkeypatch.setattr(ink, "png", lambda *_: b"drawn")
+
+
 def written(out, *runs):
     return Page(report(list(runs), out).read_text())
 
@@ -86,7 +101,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_the_page_says_what_the_runs_came_to(tmp_path):
+def test_the_page_says_what_the_runs_came_to(tmp_path, figures):
     good = write(tmp_path / "good", whole(expect=[2.0, 2.5]))
     bad = write(tmp_path / "bad", whole(expect=[2.0, 2.5], shift=1.0))
     page = written(tmp_path / "out", good, bad)
@@ -123,7 +138,7 @@ def test_the_page_lists_stages_versions_and_the_experiment(tmp_path):
     assert "details" in page.tags and "# a < b" in page.text
 
 
-def test_the_page_needs_no_other_file_and_its_tables_and_figures_have_words(tmp_path):
+def test_the_page_needs_no_other_file_and_its_tables_and_figures_have_words(tmp_path, figures):
     runs = [write(tmp_path / name, whole()) for name in ("a", "b")]
     page = written(tmp_path / "out", *runs)
     assert page.links and all(link.startswith("#") for link in page.links)
@@ -183,7 +198,7 @@ def test_an_unfinished_run_is_counted_up_to_its_last_record(tmp_path):
     assert "run is unfinished: its numbers are those of step 2 of 4 of stage" in page.text
 
 
-def test_a_run_that_has_only_begun_is_shown_as_such(tmp_path):
+def test_a_run_that_has_only_begun_is_shown_as_such(tmp_path, figures):
     begun = write(tmp_path / "begun", [start(stage(SPAN), stage(PREFIX))])
     page = written(tmp_path / "out", begun)
     assert page.tables["Result"][1][4:] == ["–", "unfinished", "0", "0", "0.0 s"]
@@ -196,7 +211,7 @@ def test_a_run_that_has_only_begun_is_shown_as_such(tmp_path):
     assert "nothing recorded yet" not in page.text and "Loss by objective" in page.text
 
 
-def test_losses_that_are_not_finite_are_shown(tmp_path):
+def test_losses_that_are_not_finite_are_shown(tmp_path, figures):
     nan = [train(i, math.nan) for i in (1, 2)]
     run = write(tmp_path / "run", [start(stage(SPAN)), *nan, evaluate(2, math.nan)])
     page = written(tmp_path / "out", run)
@@ -213,7 +228,7 @@ def test_a_run_without_validation_has_no_validation_loss(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["<b>", '"&amp;', "a$b$", "_run", "{{ 7 * 7 }}", "運行"])
-def test_a_name_is_text_whatever_it_is(tmp_path, name):
+def test_a_name_is_text_whatever_it_is(tmp_path, name, figures):
     runs = [write(tmp_path / name, whole(), gin="</pre><script>"), write(tmp_path / "b", whole())]
     page = written(tmp_path / "out", *runs)
     assert page.tables["Result"][1][0] == name
@@ -221,7 +236,7 @@ def test_a_name_is_text_whatever_it_is(tmp_path, name):
     assert table(tmp_path / "out/metrics.csv")[0]["run"] == name
 
 
-def test_stages_and_objectives_are_text_too(tmp_path):
+def test_stages_and_objectives_are_text_too(tmp_path, figures):
     name = "<i>$x$ _ & 運"
     lines = [start(stage(name)), train(1, 2.0, name=name), evaluate(1, 2.0, name=name)]
     page = written(tmp_path / "out", write(tmp_path / "run", lines))
@@ -303,6 +318,50 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_the_models_saw_and_said_is_shown_as_text(tmp_path):
+    run, other = (write(tmp_path / name, whole()) for name in ("run", "other"))
+    examples.write(run, [kept(), kept("PAIR", "encoder_decoder")])
+    generations.add(run, 7, Manner(), [("a <b>", "</td>"), ("c", "old")])
+    generations.add(run, 9, Manner(temperature=1.0), [("c", "new")])
+    generations.add(run, 9, Manner(), [("c", "latest")])
+    page = written(tmp_path / "out", run, other)
+    assert page.tables["What the models say"][1:] == [
+        ["run", "7", "a <b></td>", "–"],
+        ["run", "9", "clatest", "–"],
+        ["run", "9", "cnew", "temperature 1.0"],
+    ]
+    assert "run: second" in page.text and "run: first" in page.text and "half of it" in page.text
+    assert "&lt;S0&gt;" in (tmp_path / "out/index.html").read_text()
+    page = written(tmp_path / "none", other)
+    assert "What the models" not in page.text and page.tags.count("details") == 1
+
+
+def test_what_a_run_made_of_its_machine_is_summed_up(tmp_path):
+    lines = whole()
+    for number, line in enumerate(one for one in lines if one["kind"] == "train"):
+        line |= {"tokens_per_second": 1000.0 * number, "waiting": 0.25}
+        line["memory"] = {"resident": 2**30 - number, "device_peak": 2**20 * number}
+    again = [*lines[:6], {**lines[0], "resumed_from": 4}, *lines[6:]]
+    page = written(tmp_path / "out", write(tmp_path / "run", again))
+    # 20 of the seconds between the first start and the last line, of which there are 12, at most
+    # all; a record of no speed is none.
+    assert page.tables["System"][1] == [
+        *("run", "8 × cpu", "4.00 k", "4.00 k", "25.0%", "1.07 GB", "7.34 MB"),
+        *("2", "12.0 s", "100.0%"),
+    ]
+    page = written(tmp_path / "old", write(tmp_path / "plain", whole()))
+    assert page.tables["System"][1][5:7] == ["–", "–"]
+
+
+def test_runs_that_were_not_given_the_same_come_with_a_note(tmp_path):
+    lines = whole()
+    lines[-1]["ledger"] = {**lines[-1]["ledger"], "tokens": 1200}
+    runs = [write(tmp_path / name, one) for name, one in (("a", whole()), ("b", lines))]
+    (said,) = notes([history.read(run, run.name) for run in runs])
+    assert said.startswith("The runs are equal in loss tokens, FLOPs and parameters, and not in")
+    assert "tokens (up to 1.50 times the least)" in said
+
+
 def test_what_was_asked_of_runs_stands_side_by_side(tmp_path):
     runs = [write(tmp_path / name, whole()) for name in ("one", "two")]
     asked = {"weights": "w", "measure": "m", "formats": [], "step": 7, "seed": 0}
@@ -323,16 +382,6 @@ def test_what_was_asked_of_runs_stands_side_by_side(tmp_path):
     ]
     page = written(tmp_path / "none", write(tmp_path / "three", whole()))
     assert "Evaluation" not in page.tables
-
-
-def test_numbers_for_people():
-    assert [engineering(x).replace("\u00a0", " ") for x in (0, 7, 999.6, 3.4e15, 9.5)] == [
-        *("0", "7", "1.00 k", "3.40 P", "9.50")
-    ]
-    assert engineering(None) == "–" and engineering(math.nan) == "not finite"
-    assert engineering(1234, "FLOP/s") == "1.23\u00a0kFLOP/s"
-    said = [clock(seconds).replace("\u00a0", " ") for seconds in (59.96, 3599, 3600, 86399, 86400)]
-    assert said == ["1 min 0 s", "59 min 59 s", "1 h 0 min", "23 h 59 min", "1 d 0 h"]
 
 
 def test_a_report_loads_no_machinery_for_training():

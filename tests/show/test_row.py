@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from archlab.architecture import VISIBILITY, Architecture
 from archlab.data.vocabulary import Vocabulary
-from archlab.show.row import Cell, read, symbol
+from archlab.show.cells import Cell
+from archlab.show.row import read, symbol
 from tests import drawn
 from tests.show import by_hand
 
