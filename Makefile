@@ -27,9 +27,10 @@ demo: .venv/installed  ## trains the quickstart, says whether the loss is as exp
 test: .venv/tested  ## the whole test suite, and the examples in docstrings
 	$(QUIET) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-lint: .venv/tested  ## format and lint
+lint: .venv/tested  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 check: lint  ## the same, and the rules of the house
 	$(QUIET) $(BIN)/python -m pytest -q --numprocesses $(JOBS) tests/house
@@ -77,7 +78,7 @@ bench-generation: .venv/tested  ## generation beside Hugging Face's; writes a se
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.generation
 
 clean:  ## removes what make made, all but runs/
-	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build archlab.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build archlab.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: setup.py .ci/constraints.txt

@@ -87,6 +87,7 @@ setup(
             "datasets>=5",
             "libtpu",
             "lm-eval>=0.4.13",
+            "mypy>=2.4",
             "nltk",
             "packaging",
             "playwright>=1.55",

@@ -44,7 +44,7 @@ def cache(
         sys.exit(STOPPED)
     finally:
         preparation.close()
-    found = {}
+    found: dict[object, Store] = {}
     for recipe in recipes.values():
         for split in SPLITS:
             both = zip(recipe.stores(split), recipe.roads, strict=True)

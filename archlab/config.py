@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gin
 
@@ -180,7 +181,7 @@ def place(
     return made, [text for is_ours, text in named if not is_ours]
 
 
-def _whole(path: Path, root: type, overrides: list[str] | tuple[str, ...]) -> object:
+def _whole(path: Path, root: type, overrides: list[str] | tuple[str, ...]) -> Any:
     """Reads a file that says what one thing is made of."""
     said = _overridden(_written(path), overrides)
     whole = things.tree(said, root.__name__)

@@ -179,7 +179,7 @@ class Mesh:
                 f"{said}{f' = {product}' if '×' in said else ''} does not divide the {devices} "
                 "devices; "
                 f"{' or '.join(map(str, near))} would",
-                f"Mesh.{max(others, key=others.get)}",
+                f"Mesh.{max(others, key=others.__getitem__)}",
             )
         left = devices // product
         if self.data not in (-1, left):

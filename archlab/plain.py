@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from typing import Any
 
 from ml_collections import FrozenConfigDict
 
@@ -53,7 +54,7 @@ def from_settings(settings: dict) -> Run:
     return _built(Run, settings)
 
 
-def _built(kind: type, value: object) -> object:
+def _built(kind: type, value: Any) -> Any:
     """Puts dataclasses where a type asks for them."""
     parts = typing.get_args(kind)
     if type(None) in parts and value is not None:

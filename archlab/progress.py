@@ -35,7 +35,7 @@ class Progress:
     ):
         self._stages, self._first, self._clock = stages, done, clock
         self._console = console or Console(highlight=False, soft_wrap=True, quiet=not is_shown)
-        self._live = None
+        self._live: Live | None = None
         self._line = ""
         self._waiting: tuple[str, float] | None = None
         self._since: float | None = None

@@ -60,7 +60,8 @@ def closure(top: Path, kinds: dict[str, type]) -> list[Binding]:
                     f"{statement.selector!r} is bound as a macro; bind a field, like Size.layers"
                 )
             else:
-                found.append(Binding(*statement[:4], place))
+                scope, name, field, value, _ = statement
+                found.append(Binding(scope, name, field, value, place))
 
     def include(name: str, path: Path, place: Place, depth: int) -> None:
         home, own = experiments.home(), path.resolve().parent

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 is EX_TEMPFAIL: run me again
+STATUS: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 is EX_TEMPFAIL: run me again
 ERRORS = 2  # standard error, whatever Python has put in its place
 CURSOR = "\x1b[?25h"  # which a progress line hides
 

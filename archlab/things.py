@@ -8,6 +8,7 @@ it, so that whatever is refused, now or when there are data and devices, has a l
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 from archlab.bindings import Binding, ConfigError, Place, Reference, scoped
 from archlab.refusal import Refusal
@@ -49,7 +50,7 @@ class Thing:
         """Keys of all bindings that it is made of."""
         return {binding.key for thing in self.all() for binding in thing.bound.values()}
 
-    def make(self, kinds: dict[str, type]) -> object:
+    def make(self, kinds: dict[str, type]) -> Any:
         """Builds it.
 
         Args:

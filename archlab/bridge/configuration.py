@@ -1,6 +1,7 @@
 """A config.json of Hugging Face, read field by field, with a reason where archlab differs."""
 
 from pathlib import Path
+from typing import Any
 
 from archlab import form
 
@@ -119,7 +120,7 @@ class Configuration:
             raise self.wrong(name, "it is true or false")
         return value
 
-    def choice(self, name: str, words: dict[str, object], default: object = NOTHING) -> object:
+    def choice(self, name: str, words: dict[str, Any], default: object = NOTHING) -> Any:
         """Reads a word, in archlab's.
 
         Args:

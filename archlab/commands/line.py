@@ -1,5 +1,6 @@
 """The command line: one verb is run, and what a user gets wrong is said in one line."""
 
+import io
 import sys
 import traceback
 
@@ -49,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     is_debug = DEBUG in given
     words = [word for word in given if word != DEBUG] or ["--help"]
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # where it knows few letters, the rest is "?"
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where it knows few letters, the rest is "?"
     command = typer.main.get_command(app)
     try:
         with Stop() as stop:

@@ -148,7 +148,7 @@ class Order:
         period = sum(self.parts)
         done, tasks, ranks = [0] * len(self.parts), [], []
         ready: list[tuple[int, int]] = []  # which row each must come in at the latest, and its task
-        coming = collections.defaultdict(list, {1: range(len(self.parts))})  # by their first row
+        coming = collections.defaultdict(list, {1: [*range(len(self.parts))]})  # by their first row
         for row in range(1, period + 1):
             for task in coming.pop(row, ()):
                 heapq.heappush(ready, (-(-(done[task] + 1) * period // self.parts[task]), task))

@@ -76,7 +76,7 @@ class Tally:
         clock: Callable[[], float] = time.monotonic,
     ):
         self._say, self._every, self._clock = say, every, clock
-        self._done = collections.defaultdict(dict)
+        self._done: dict[str, dict[int, tuple[int, int]]] = collections.defaultdict(dict)
         self._since: dict[str, float] = {}
         self._said: dict[str, float] = {}
         self._totals: dict[str, int | None] = {}

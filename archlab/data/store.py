@@ -53,7 +53,7 @@ class Store:
 
     @functools.cached_property
     def _place(self) -> Place:
-        return Place(self.path)
+        return Place(str(self.path))
 
     @functools.cached_property
     def _said(self) -> dict:

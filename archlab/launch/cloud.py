@@ -192,7 +192,7 @@ class CloudTPU(Machines):
         return self._gcloud("queued-resources", verb, *names)
 
     def _made(self, job: Job) -> Call:
-        nodes = (f"--node-id={job.name}",)
+        nodes: tuple[str, ...] = (f"--node-id={job.name}",)
         if self.slices > 1:
             nodes = (f"--node-count={self.slices}", f"--node-prefix={job.name}")
         account = (f"--service-account={self.service_account}",) if self.service_account else ()

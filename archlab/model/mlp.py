@@ -1,6 +1,7 @@
 """The hidden layer: what each position makes of what it has read."""
 
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from archlab.model.layers import Layer
 
 _exact = functools.partial(jax.nn.gelu, approximate=False)
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "swiglu": jax.nn.silu,
     "geglu": jax.nn.gelu,
     "geglu_exact": _exact,

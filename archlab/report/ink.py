@@ -7,6 +7,7 @@ on light and on dark; as PNG it stands on white.
 import io
 import re
 import warnings
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup, escape
@@ -18,7 +19,7 @@ INK = "#010203"  # stands for the ink of the page; no other colour may be the sa
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
 DASHES = ((), (5, 1.6), (1.3, 1.3), (7, 1.6, 1.3, 1.6), (3, 1.3))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.parse_math": False,  # a name with two dollars is not a formula

@@ -28,7 +28,8 @@ class _Latest:
     """Says which checkpoints stay: the latest, but for those that a run went back behind."""
 
     def __init__(self, keep: int | None):
-        self.keep, self.void = keep, set()
+        self.keep = keep
+        self.void: set[int] = set()
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
         steps = [checkpoint.step for checkpoint in checkpoints]

@@ -108,7 +108,7 @@ def test_tests_need_only_what_the_extra_installs():
     unused = {
         name for name in names["dev"] if IMPORTED_AS.get(name, name) not in libraries("tests")
     }
-    assert unused - {"ruff"} == FOR_PYTEST | FOR_T5 | FOR_JAX | FOR_HARNESS | FOR_SCRIPTS
+    assert unused - {"ruff", "mypy"} == FOR_PYTEST | FOR_T5 | FOR_JAX | FOR_HARNESS | FOR_SCRIPTS
 
 
 def test_everything_required_is_pinned():
