@@ -44,7 +44,7 @@ def cache(
         sys.exit(STOPPED)
     finally:
         preparation.close()
-    found: dict[object, Store] = {}
+    found: dict[object, str] = {}
     for recipe in recipes.values():
         for split in SPLITS:
             both = zip(recipe.stores(split), recipe.roads, strict=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 NUMBER, NONE = (int, float), type(None)
 
@@ -32,7 +33,7 @@ def read(path: Path, form: object = {}) -> dict:  # noqa: B006 - read, and never
     return found
 
 
-def parsed(text: bytes) -> object:
+def parsed(text: bytes) -> Any:
     """Parses JSON.
 
     Args:

@@ -49,14 +49,14 @@ def evaluate(
     from archlab import compiled, config
     from archlab.evaluation import runs as subjects
     from archlab.evaluation import tables
-    from archlab.report.history import names
+    from archlab.report import names
 
     compiled.keep(note)
     alone = [TASK, f"Task.mixture={task!r}"] if task else []
     where = [f"Suite.data={str(data)!r}"] if data else []
     asked = config.suite(suite, [*alone, *overrides, *where])
     asked.check()
-    named, found, seeds = names(runs), {}, {}
+    named, found, seeds = names.given(runs), {}, {}
     with tables.Progress(len(named) * len(asked.measures)) as progress:
         for folder, name in named.items():
             subject = subjects.read(folder, name, step, form, progress.passed, tuple(modules))
@@ -97,9 +97,8 @@ def likeness(
     from archlab import compiled
     from archlab.evaluation import labelled, passages, representations
     from archlab.evaluation import runs as subjects
-    from archlab.report import ink
+    from archlab.report import ink, names
     from archlab.report import likeness as drawing
-    from archlab.report.history import names
 
     if pooling not in representations.POOLINGS:
         raise ValueError(f"--pooling {not_one_of(pooling, representations.POOLINGS)}")
@@ -110,7 +109,7 @@ def likeness(
         drawn = passages.drawn("python_stdlib", "", items, 0, 200, 0, 0)
         asked = [one.middle for one in drawn]
     number, states = representations.POOLINGS.index(pooling), {}
-    for folder, name in names(runs).items():
+    for folder, name in names.given(runs).items():
         pooled = representations.pooled(subjects.read(folder, name), asked)
         states[name] = np.moveaxis(pooled[:, :, number], 1, 0)
     alike = {

@@ -174,8 +174,9 @@ class History:
         """
         steps = [facts["steps"] for facts in self.stages[:stage]] + [step]
         if unit in ("loss_tokens", "seconds"):
-            known = [(line["total_step"], line[unit]) for line in self.trains]
-            return float(np.interp(sum(steps), *zip((0, 0.0), *known, strict=True)))
+            known = [0, *(line["total_step"] for line in self.trains)]
+            costs = [0.0, *(line[unit] for line in self.trains)]
+            return float(np.interp(sum(steps), known, costs))
         return sum(
             many * (facts["tokens_per_step"] if unit == "tokens" else total(facts))
             for facts, many in zip(self.stages, steps, strict=False)

@@ -88,10 +88,11 @@ def points(history: History, measure: Measure, unit: str) -> tuple[np.ndarray, n
       x and y; NaN in both between two stages, whose losses no line should join, and in y where the
       number was not finite.
     """
-    x, y = [], []
+    x: list[float] = []
+    y: list[float] = []
     for _, lines in itertools.groupby(history.trains, key=lambda line: line["stage"]):
-        found = [(history.at(line, unit), measure.of(line)) for line in lines]
-        found = [(where, value) for where, value in found if value is not None]
+        every = [(history.at(line, unit), measure.of(line)) for line in lines]
+        found = [(where, value) for where, value in every if value is not None]
         if found and x:
             x.append(math.nan)
             y.append(math.nan)
@@ -155,7 +156,7 @@ def thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(x) <= 5 * POINTS:
         return x, y
-    kept = set()
+    kept: set[int] = set()
     for part in np.array_split(np.arange(len(x)), POINTS):
         if len(part) < 4:
             kept.update(part)

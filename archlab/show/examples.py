@@ -124,6 +124,6 @@ def read(folder: Path) -> list[Example]:
             except ValueError:
                 raise ValueError(f"{path} is not as archlab writes it: {name} is cut") from None
             stacks[name] = Stack(parts, one["length"])
-        plain = ("stage", "stage_name", "objective", "about")
-        found.append(Example(*(said[name] for name in plain), stacks))
+        plain = {name: said[name] for name in ("stage", "stage_name", "objective", "about")}
+        found.append(Example(**plain, stacks=stacks))
     return found
