@@ -55,6 +55,10 @@ class Scaffold:
             raise ValueError(f"{self.name!r} is no name for tasks: letters, digits and _ make one")
         if self.name in (*SOURCES, *CORPORA):
             raise ValueError(f"{self.name!r} names tasks of archlab's own; yours need another")
+        if self.held_out == 1:
+            raise ValueError(
+                "--validation 1 leaves nothing to learn from; 2 or more, or 0 for none"
+            )
         for field in self.fields:
             if field not in self.found.fields:
                 there = nearest(field, self.found.fields) or ", since a file is one text"

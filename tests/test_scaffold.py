@@ -110,6 +110,7 @@ def test_a_vocabulary_goes_with_the_commands(home):
             {"found": found(fields={}), "fields": ("x",)},
             "no field of text 'x', since a file is one text",
         ),
+        ({"held_out": 1}, "--validation 1 leaves nothing to learn from"),
         ({"vocabulary": "none.model"}, "there is no SentencePiece model at"),
         ({"vocabulary": "none.zip"}, "does not end in .model"),
     ],

@@ -163,7 +163,8 @@ def new_task(
         taken = sample.take(task, data=data, modules=modules)
         console.print(picture.drawn(taken, console.width))
     else:
-        prepare([task], data, modules, Work(encode=False)).wait()
+        with contextlib.closing(prepare([task], data, modules, Work(encode=False))) as loading:
+            loading.wait()
     print("next:")
     for line in scaffold.next(path):
         print(f"  {line}")

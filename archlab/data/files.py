@@ -108,9 +108,11 @@ def source(
       The source; the same one for the same arguments.
 
     Raises:
-      ValueError: one side of a pair without the other, or a split that is neither "train" nor
-        "validation".
+      ValueError: one side of a pair without the other, a split that is neither "train" nor
+        "validation", or nothing left to learn from.
     """
+    if held_out < 0 or held_out == 1:
+        raise ValueError(f"held_out={held_out}; one document in 2 or more, or 0 for none")
     if bool(inputs) != bool(targets):
         raise ValueError(f"inputs={inputs!r} and targets={targets!r}: a pair has both")
     split = paths if isinstance(paths, Mapping) else {"train": paths}

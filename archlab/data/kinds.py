@@ -14,7 +14,6 @@ from archlab.data import records, sources
 
 PREPARED = "prepared"  # by TensorFlow Datasets; besides the kinds of `records`
 SAMPLED = 100  # records, that fields are told by
-SHOWN = 40  # letters of a text
 SAVED = "dataset_dict.json"  # of several splits, by Hugging Face's `save_to_disk`
 SPLIT = re.compile(r"(?<![a-z])(train|validation|valid|val|dev|test)(?![a-z])", re.IGNORECASE)
 READ = (

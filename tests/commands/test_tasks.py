@@ -90,6 +90,9 @@ class Waited:
     def wait(self):
         return {}
 
+    def close(self):
+        pass
+
 
 def test_which_field_is_asked_at_a_terminal_and_refused_elsewhere(text, taken, monkeypatch, fails):
     line = fails("new-task", "mine", "some.jsonl")

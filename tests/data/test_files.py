@@ -117,6 +117,7 @@ def test_what_cannot_be_named_is_refused(home):
     for given, said in [
         ({"paths": {"validation": "a"}}, "splits validation; there are train and validation"),
         ({"paths": {"train": "a", "test": "b"}}, "splits train, test; there are"),
+        ({"paths": "a", "held_out": 1}, "held_out=1; one document in 2 or more, or 0 for none"),
         ({"paths": "a", "inputs": "b"}, "inputs='b' and targets='': a pair has both"),
     ]:
         with pytest.raises(ValueError, match=said):
