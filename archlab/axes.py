@@ -27,6 +27,7 @@ WORDS = {
     "T": "tokens",  # of many segments, one after another
     "C": "choices",  # alternatives of one thing, or the experts that a token is sent to
     "U": "positions",  # places in a text that a table has rows for
+    "Z": "parts",  # of a batch, rows and length, that are each on one device
     "O": "scored",  # positions that carry loss, those of a device one after another
     "Q": "group",  # query heads that share a key head
     "P": "distances",  # from a query to a key, least first

@@ -151,7 +151,8 @@ class Compilation:
     def turns(self) -> int:
         """Chunks of the head, if every position carries loss."""
         batch = self.program.microbatch
-        positions = math.prod(batch.target_BL.shape) // shares.ways(self.program.mesh, batch)
+        parts = math.prod(shares.parts(self.program.mesh, batch))
+        positions = math.prod(batch.target_BL.shape) // parts
         return -(-positions // loss.chunk(positions, self.program.size.vocab))
 
     @property
@@ -229,7 +230,7 @@ def fitting(
       The settings to change, and the step with them, compiled; None if nothing helps.
     """
     program = compilation.program
-    ways = shares.ways(program.mesh, program.microbatch)
+    ways, _ = shares.parts(program.mesh, program.microbatch)
     for words, run in knobs(compilation.run, compilation.number, ways):
         tried = dataclasses.replace(compilation, run=run)
         if sum(tried.plan.held.values()) > compilation.chip.bytes:

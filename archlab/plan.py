@@ -217,7 +217,7 @@ class Plan:
         rows = batch.target_BL.shape[0]
         if rows in shape[:2]:
             at = shape.index(rows)
-            own[at] //= shares.ways(self.mesh, batch)
+            own[at] //= shares.parts(self.mesh, batch)[0]
             if len(shape) > at + 1 and not own[at + 1] % ways["context"]:
                 own[at + 1] //= ways["context"]
         for at, extent in enumerate(shape):

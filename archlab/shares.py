@@ -58,15 +58,16 @@ def put(mesh: jax.sharding.Mesh, batch: Tree) -> Tree:
     return jax.tree_util.tree_map_with_path(spread, batch)
 
 
-def ways(mesh: jax.sharding.Mesh, batch: Batch) -> int:
-    """Says how many ways the rows of a batch are split.
+def parts(mesh: jax.sharding.Mesh, batch: Batch) -> tuple[int, int]:
+    """Says how many ways a batch is split by rows, and how many by length.
 
     Args:
       mesh: from `Mesh.build` or `Mesh.abstract`.
       batch: a `Batch` of arrays, rows outermost.
 
     Returns:
-      The number of parts, each with as many rows.
+      Both numbers, of what the last stack predicts.
     """
     shape = batch.target_BL.shape
-    return shape[0] // meshes.rows(mesh, batch).target_BL.shard_shape(shape)[0]
+    own = meshes.rows(mesh, batch).target_BL.shard_shape(shape)
+    return shape[0] // own[0], shape[1] // own[1]

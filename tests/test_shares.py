@@ -50,6 +50,7 @@ def test_a_batch_arrives_as_it_was(ways):
     )
 
 
-@pytest.mark.parametrize("ways, parts", [*zip(MESHES, (8, 2, 4, 4), strict=True)])
-def test_rows_are_split_over_slices_data_and_experts(ways, parts):
-    assert shares.ways(ways.build(), drawn.batch("decoder", 16, 4, 4, 40)) == parts
+@pytest.mark.parametrize("ways, rows", [*zip(MESHES, (8, 2, 4, 4), strict=True)])
+def test_rows_are_split_over_slices_data_and_experts_and_their_length_over_context(ways, rows):
+    found = shares.parts(ways.build(), drawn.batch("decoder", 16, 4, 4, 40))
+    assert found == (rows, ways.context)

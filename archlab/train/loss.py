@@ -18,6 +18,7 @@ means do not.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -77,7 +78,7 @@ def mean(
     weight_BL: jax.Array,
     total: jax.Array | float,
     z_loss: float,
-    ways: int = 1,
+    parts: tuple[int, int] = (1, 1),
     place: Place = lambda name, array: array,
     bias_V: jax.Array | None = None,
     cap: float = 0.0,
@@ -93,7 +94,8 @@ def mean(
       total: what the loss is divided by, above 0.
       z_loss: weight of the squared log of the softmax's denominator, 0 or more; it keeps the
         logits from drifting.
-      ways: devices that the rows are split over, so that each puts its own in order.
+      parts: ways that the rows, and their length, are split, so that each device puts its own
+        positions in order.
       place: says, by its name, how an array is split over the mesh.
       bias_V: float32, added to the logits; None adds nothing.
       cap: a logit x becomes cap × tanh(x / cap), bias and all; 0 leaves it.
@@ -106,14 +108,19 @@ def mean(
       first in Mesh TensorFlow. Gemma Team 2024 (Gemma 2), section 2, for the cap. Hsu et al. 2024
       (Liger Kernel), section 3.2, for the gradient that is made with the loss.
     """
+    rows, length = (many // ways for many, ways in zip(weight_BL.shape, parts, strict=True))
 
     def fold(array: jax.Array) -> jax.Array:
-        return array.reshape(ways, -1, *array.shape[2:])
+        cut = array.reshape(parts[0], rows, parts[1], length, *array.shape[2:])
+        return cut.swapaxes(1, 2).reshape(math.prod(parts), rows * length, *array.shape[2:])
 
-    rows = (fold(array) for array in (x_BLD, target_BL, weight_BL))
+    def unfold(mark: jax.Array) -> jax.Array:
+        return mark.reshape(*parts, rows, length).swapaxes(1, 2).reshape(weight_BL.shape)
+
+    own = map(fold, (x_BLD, target_BL, weight_BL))
     with jax.named_scope(NAME):
-        value, marks = _scored((table_VD, bias_V), *rows, total, z_loss, cap, place)
-    normalizer_BL, nats_BL, is_correct_BL = (mark.reshape(weight_BL.shape) for mark in marks)
+        value, marks = _scored((table_VD, bias_V), *own, total, z_loss, cap, place)
+    normalizer_BL, nats_BL, is_correct_BL = map(unfold, marks)
     return value, Sums(
         loss_B=jnp.sum(nats_BL * weight_BL, axis=1),
         z_B=jnp.sum(z_loss * normalizer_BL**2 * weight_BL, axis=1),
@@ -153,9 +160,9 @@ def each(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6, 7))
-def _scored(head, x_BLD, target_BL, weight_BL, total, z_loss, cap, place):
-    """The loss, and what each position says of it, where a row is all that a device holds."""
-    given = (head, x_BLD, target_BL, weight_BL, total)
+def _scored(head, x_ZLD, target_ZL, weight_ZL, total, z_loss, cap, place):
+    """The loss, and what each position says of it, part by part."""
+    given = (head, x_ZLD, target_ZL, weight_ZL, total)
     return _walk(*given, z_loss, cap, place, is_learning=False)[:2]
 
 
@@ -165,88 +172,88 @@ def _forward(*given):
 
 
 def _backward(z_loss, cap, place, slopes, along):
-    head, slope_BLD = jax.tree.map(lambda slope: along[0].astype(slope.dtype) * slope, slopes)
-    return head, slope_BLD, None, None, None
+    head, slope_ZLD = jax.tree.map(lambda slope: along[0].astype(slope.dtype) * slope, slopes)
+    return head, slope_ZLD, None, None, None
 
 
 _scored.defvjp(_forward, _backward)
 
 
-def _walk(head, x_BLD, target_BL, weight_BL, total, z_loss, cap, place, is_learning: bool):
+def _walk(head, x_ZLD, target_ZL, weight_ZL, total, z_loss, cap, place, is_learning: bool):
     """Goes through the positions that carry loss, and gives the slopes too if it is learning."""
     table_VD, bias_V = head
-    rows, length, _ = x_BLD.shape
+    parts, length, _ = x_ZLD.shape
     size = chunk(length, len(table_VD))
-    is_learnt_BL = weight_BL != 0
-    many_B = jnp.sum(is_learnt_BL, axis=1)
-    order_BO = jnp.argsort(~is_learnt_BL, axis=1, stable=True)
-    order_BO = jnp.pad(order_BO, ((0, 0), (0, -length % size)))
-    x_BOD = jnp.take_along_axis(x_BLD, order_BO[..., None], axis=1)
-    target_BO = jnp.take_along_axis(target_BL, order_BO, axis=1)
-    is_learnt_BO = jnp.arange(order_BO.shape[1]) < many_B[:, None]
-    share_BO = jnp.take_along_axis(weight_BL, order_BO, axis=1) * is_learnt_BO / total
-    # A copy for each row is one for each device that rows are split over.
-    table_BVD = jnp.broadcast_to(table_VD.astype(x_BLD.dtype), (rows, *table_VD.shape))
-    table_BVD = place("table_BVD", table_BVD)
+    is_learnt_ZL = weight_ZL != 0
+    many_Z = jnp.sum(is_learnt_ZL, axis=1)
+    order_ZO = jnp.argsort(~is_learnt_ZL, axis=1, stable=True)
+    order_ZO = jnp.pad(order_ZO, ((0, 0), (0, -length % size)))
+    x_ZOD = jnp.take_along_axis(x_ZLD, order_ZO[..., None], axis=1)
+    target_ZO = jnp.take_along_axis(target_ZL, order_ZO, axis=1)
+    is_learnt_ZO = jnp.arange(order_ZO.shape[1]) < many_Z[:, None]
+    share_ZO = jnp.take_along_axis(weight_ZL, order_ZO, axis=1) * is_learnt_ZO / total
+    # A copy for each part is one for each device that positions are split over.
+    table_ZVD = jnp.broadcast_to(table_VD.astype(x_ZLD.dtype), (parts, *table_VD.shape))
+    table_ZVD = place("table_ZVD", table_ZVD)
 
     def step(number, found):
         marks, slopes = found
         at = number * size
         here = (
-            jax.lax.dynamic_slice_in_dim(one, at, size, 1) for one in (x_BOD, target_BO, share_BO)
+            jax.lax.dynamic_slice_in_dim(one, at, size, 1) for one in (x_ZOD, target_ZO, share_ZO)
         )
-        given = (table_BVD, bias_V, *here)
+        given = (table_ZVD, bias_V, *here)
         own_marks, own_slopes = _chunk(*given, z_loss, cap, place, is_learning)
         put = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=at, axis=1)
         marks = tuple(map(put, marks, own_marks))
         if is_learning:
-            slope_BVD, slope_V, slope_BOD = slopes
-            slope_BVD = place("slope_BVD", slope_BVD + own_slopes[0])
+            slope_ZVD, slope_V, slope_ZOD = slopes
+            slope_ZVD = place("slope_ZVD", slope_ZVD + own_slopes[0])
             slope_V = None if slope_V is None else slope_V + own_slopes[1]
-            slopes = slope_BVD, slope_V, put(slope_BOD, own_slopes[2])
+            slopes = slope_ZVD, slope_V, put(slope_ZOD, own_slopes[2])
         return marks, slopes
 
-    marks = (jnp.zeros_like(share_BO),) * 3
+    marks = (jnp.zeros_like(share_ZO),) * 3
     slopes = ()
     if is_learning:
         slope_V = None if bias_V is None else jnp.zeros_like(bias_V)
-        slopes = jnp.zeros(table_BVD.shape), slope_V, jnp.zeros_like(x_BOD)
-    last = jnp.max(-(-many_B // size))
+        slopes = jnp.zeros(table_ZVD.shape), slope_V, jnp.zeros_like(x_ZOD)
+    last = jnp.max(-(-many_Z // size))
     marks, slopes = jax.lax.fori_loop(0, last, step, (marks, slopes))
-    normalizer_BO, nats_BO, _ = marks
-    value = jnp.sum((nats_BO + z_loss * normalizer_BO**2) * share_BO)
-    back_BL = jnp.cumsum(is_learnt_BL, axis=1) - 1
-    marks = tuple(jnp.take_along_axis(mark_BO, back_BL, axis=1) for mark_BO in marks)
+    normalizer_ZO, nats_ZO, _ = marks
+    value = jnp.sum((nats_ZO + z_loss * normalizer_ZO**2) * share_ZO)
+    back_ZL = jnp.cumsum(is_learnt_ZL, axis=1) - 1
+    marks = tuple(jnp.take_along_axis(mark_ZO, back_ZL, axis=1) for mark_ZO in marks)
     if is_learning:
-        slope_BVD, slope_V, slope_BOD = slopes
-        slope_BLD = jnp.take_along_axis(slope_BOD, back_BL[..., None], axis=1)
-        head = jnp.sum(slope_BVD, axis=0), slope_V
-        slopes = head, jnp.where(is_learnt_BL[..., None], slope_BLD, 0)
+        slope_ZVD, slope_V, slope_ZOD = slopes
+        slope_ZLD = jnp.take_along_axis(slope_ZOD, back_ZL[..., None], axis=1)
+        head = jnp.sum(slope_ZVD, axis=0), slope_V
+        slopes = head, jnp.where(is_learnt_ZL[..., None], slope_ZLD, 0)
     return value, marks, slopes
 
 
-def _chunk(table_BVD, bias_V, x_BOD, target_BO, share_BO, z_loss, cap, place, is_learning: bool):
+def _chunk(table_ZVD, bias_V, x_ZOD, target_ZO, share_ZO, z_loss, cap, place, is_learning: bool):
     """Scores a few positions: their log-normaliser, their nats, whether they are right."""
-    logits_BOV = jnp.einsum("BOD,BVD->BOV", x_BOD, table_BVD, preferred_element_type=jnp.float32)
+    logits_ZOV = jnp.einsum("ZOD,ZVD->ZOV", x_ZOD, table_ZVD, preferred_element_type=jnp.float32)
     if bias_V is not None:
-        logits_BOV += bias_V
+        logits_ZOV += bias_V
     if cap:
-        logits_BOV = cap * jnp.tanh(logits_BOV / cap)
-    logits_BOV = place("logits_BOV", logits_BOV)
-    is_target_BOV = jnp.arange(logits_BOV.shape[2]) == target_BO[..., None]
-    highest_BO = jnp.max(logits_BOV, axis=2)
-    chosen_BO = jnp.sum(jnp.where(is_target_BOV, logits_BOV, 0.0), axis=2)
-    odds_BOV = jnp.exp(logits_BOV - highest_BO[..., None])
-    total_BO = jnp.sum(odds_BOV, axis=2)
-    normalizer_BO = jnp.log(total_BO) + highest_BO
-    marks = normalizer_BO, normalizer_BO - chosen_BO, 1.0 * (chosen_BO == highest_BO)
+        logits_ZOV = cap * jnp.tanh(logits_ZOV / cap)
+    logits_ZOV = place("logits_ZOV", logits_ZOV)
+    is_target_ZOV = jnp.arange(logits_ZOV.shape[2]) == target_ZO[..., None]
+    highest_ZO = jnp.max(logits_ZOV, axis=2)
+    chosen_ZO = jnp.sum(jnp.where(is_target_ZOV, logits_ZOV, 0.0), axis=2)
+    odds_ZOV = jnp.exp(logits_ZOV - highest_ZO[..., None])
+    total_ZO = jnp.sum(odds_ZOV, axis=2)
+    normalizer_ZO = jnp.log(total_ZO) + highest_ZO
+    marks = normalizer_ZO, normalizer_ZO - chosen_ZO, 1.0 * (chosen_ZO == highest_ZO)
     if not is_learning:
         return marks, ()
-    up_BO = share_BO * (1 + 2 * z_loss * normalizer_BO) / total_BO
-    slope_BOV = odds_BOV * up_BO[..., None] - jnp.where(is_target_BOV, share_BO[..., None], 0.0)
+    up_ZO = share_ZO * (1 + 2 * z_loss * normalizer_ZO) / total_ZO
+    slope_ZOV = odds_ZOV * up_ZO[..., None] - jnp.where(is_target_ZOV, share_ZO[..., None], 0.0)
     if cap:
-        slope_BOV *= 1 - (logits_BOV / cap) ** 2
-    slope_V = None if bias_V is None else jnp.sum(slope_BOV, axis=(0, 1))
-    slope_BOV = slope_BOV.astype(x_BOD.dtype)
-    slope_BVD = jnp.einsum("BOV,BOD->BVD", slope_BOV, x_BOD, preferred_element_type=jnp.float32)
-    return marks, (slope_BVD, slope_V, jnp.einsum("BOV,BVD->BOD", slope_BOV, table_BVD))
+        slope_ZOV *= 1 - (logits_ZOV / cap) ** 2
+    slope_V = None if bias_V is None else jnp.sum(slope_ZOV, axis=(0, 1))
+    slope_ZOV = slope_ZOV.astype(x_ZOD.dtype)
+    slope_ZVD = jnp.einsum("ZOV,ZOD->ZVD", slope_ZOV, x_ZOD, preferred_element_type=jnp.float32)
+    return marks, (slope_ZVD, slope_V, jnp.einsum("ZOV,ZVD->ZOD", slope_ZOV, table_ZVD))

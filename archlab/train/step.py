@@ -213,7 +213,7 @@ def _scored(
     key: jax.Array | None = None,
 ) -> tuple[jax.Array, loss.Sums]:
     """The loss of a batch over `total`, and its sums."""
-    ways = shares.ways(mesh, batch)
+    parts = shares.parts(mesh, batch)
     random = {} if key is None else {"dropout": key}
     reads = functools.partial(model.apply, {"params": weights}, batch, method=model.read)
     left = {}
@@ -228,7 +228,7 @@ def _scored(
         batch.weight_BL,
         total,
         z_loss,
-        ways,
+        parts,
         model.place,
         transformer.bias(model.architecture, weights),
         model.architecture.logit_cap,

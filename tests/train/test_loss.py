@@ -56,12 +56,12 @@ def defined(x_BLD, table_VD, target_BL, weight_BL, total, z_loss, bias_V=0.0, ca
     return sums, slope_BLD, slope_VD, bias_slope_V
 
 
-@functools.partial(jax.jit, static_argnames=("z_loss", "ways"))
-def learnt(x_BLD, table_VD, target_BL, weight_BL, total, z_loss, ways=1):
+@functools.partial(jax.jit, static_argnames=("z_loss", "parts"))
+def learnt(x_BLD, table_VD, target_BL, weight_BL, total, z_loss, parts=(1, 1)):
     """The mean, its sums, and its slopes by the vectors and by the table."""
 
     def mean(x_BLD, table_VD):
-        return loss.mean(x_BLD, table_VD, target_BL, weight_BL, total, z_loss, ways)
+        return loss.mean(x_BLD, table_VD, target_BL, weight_BL, total, z_loss, parts)
 
     return jax.value_and_grad(mean, argnums=(0, 1), has_aux=True)(x_BLD, table_VD)
 
@@ -70,10 +70,15 @@ def as_rows(sums: loss.Sums) -> np.ndarray:
     return np.stack([sums.loss_B, sums.z_B, sums.weight_B, sums.correct_B])
 
 
-SHAPES = [(1, 1, 3, 1), (2, 9, 5, 1), (4, 67, 7, 2), (4, 160, 19, 1)]
+SHAPES = [
+    (1, 1, 3, (1, 1)),
+    (2, 9, 5, (1, 3)),
+    (4, 67, 7, (2, 1)),
+    (4, 160, 19, (2, 4)),
+]
 
 
-@pytest.mark.parametrize("rows, length, vocab, ways", SHAPES)
+@pytest.mark.parametrize("rows, length, vocab, parts", SHAPES)
 @settings(max_examples=12)
 @given(
     seed=st.integers(0, 2**31),
@@ -82,12 +87,12 @@ SHAPES = [(1, 1, 3, 1), (2, 9, 5, 1), (4, 67, 7, 2), (4, 160, 19, 1)]
     z_loss=st.sampled_from([0.0, 0.1]),
 )
 def test_it_is_the_definition_position_by_position(
-    rows, length, vocab, ways, seed, spread, share, z_loss
+    rows, length, vocab, parts, seed, spread, share, z_loss
 ):
     given_ = drawn(seed, rows, length, vocab, spread, share)
     total = max(float(given_[3].sum()), 1.0)
     sums, *slopes, _ = defined(*given_, total, z_loss)
-    (value, found), found_slopes = learnt(*given_, total, z_loss, ways)
+    (value, found), found_slopes = learnt(*given_, total, z_loss, parts)
     np.testing.assert_allclose(as_rows(found), sums, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(value, sums[:2].sum() / total, rtol=1e-5, atol=1e-5)
     for slope, other in zip(found_slopes, slopes, strict=True):
@@ -102,7 +107,7 @@ def test_a_bias_and_a_cap_are_their_definition_forward_and_backward(cap, has_bia
     bias_V = random.normal(size=7).astype(np.float32) if has_bias else None
 
     def mean(x_BLD, table_VD, bias_V):
-        return loss.mean(x_BLD, table_VD, *learnt_, total, 0.1, ways=2, bias_V=bias_V, cap=cap)
+        return loss.mean(x_BLD, table_VD, *learnt_, total, 0.1, (2, 1), bias_V=bias_V, cap=cap)
 
     sums, *slopes = defined(x_BLD, table_VD, *learnt_, total, 0.1, bias_V if has_bias else 0.0, cap)
     by = (0, 1, 2) if has_bias else (0, 1)
@@ -174,18 +179,20 @@ def test_the_loop_ends_with_the_last_position_that_carries_loss(share, monkeypat
 COLLECTIVE = re.compile(r" = (.*?) (all-[a-z]+|reduce-scatter|collective-[a-z]+)(?:-start)?\(")
 
 
-@pytest.mark.parametrize("data, model", [(4, 2), (1, 8), (8, 1)])
-def test_devices_pass_on_the_table_its_gradient_and_sums_over_the_vocabulary(data, model):
-    mesh = Mesh(data, model).build()
+@pytest.mark.parametrize(
+    "data, model, context", [(4, 2, 1), (1, 8, 1), (8, 1, 1), (2, 2, 2), (1, 2, 4)]
+)
+def test_devices_pass_on_the_table_its_gradient_and_sums_over_the_vocabulary(data, model, context):
+    mesh = Mesh(data, model, context).build()
     vocab, rows, length = 1024, 8, 512
     x_BLD, table_VD, *rest = drawn(0, rows, length, vocab, 1.0, 0.5)
     x_BLD, table_VD = (np.tile(one, 4) for one in (x_BLD, table_VD))  # over which `data` divides
-    own = NamedSharding(mesh, PartitionSpec("data"))
+    own = NamedSharding(mesh, PartitionSpec("data", "context"))
     split = meshes.sharding(mesh, "table_VD", table_VD.shape)
 
     def mean(x_BLD, table_VD, target_BL, weight_BL):
         place = functools.partial(step.place, mesh)
-        return loss.mean(x_BLD, table_VD, target_BL, weight_BL, 1e3, 1e-4, data, place)
+        return loss.mean(x_BLD, table_VD, target_BL, weight_BL, 1e3, 1e-4, (data, context), place)
 
     compiled = (
         jax.jit(
@@ -196,13 +203,14 @@ def test_devices_pass_on_the_table_its_gradient_and_sums_over_the_vocabulary(dat
         .lower(x_BLD, table_VD, *rest)
         .compile()
     )
-    size, width = loss.chunk(rows // data * length, vocab), x_BLD.shape[-1]
+    size, width = loss.chunk(rows // data * length // context, vocab), x_BLD.shape[-1]
     passed = {
         math.prod(int(extent) for extent in shape.split(",") if extent)
         for shapes, _ in COLLECTIVE.findall(compiled.as_text())
         for shape in re.findall(r"\[([\d,]*)\]", shapes)
     }
-    assert passed <= {1, size, size * width, vocab // model * width}
+    rows_too = {rows // data} if context > 1 else set()  # sums of rows that several devices share
+    assert passed <= {1, size, size * width, vocab // model * width} | rows_too
     assert passed & {size, vocab // model * width}
     placed = map(jax.device_put, (x_BLD, table_VD, *rest), (own, split, own, own))
     (value, _), slopes = compiled(*placed)
