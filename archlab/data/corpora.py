@@ -60,7 +60,8 @@ class Prepared(seqio.TfdsDataSource):
         self._name, self._splits_said = name, splits
         self._language, self._languages = language, languages
         sides = dict(zip(NAMES, pair, strict=True)) if pair else {}
-        self._sides = {side: (field,) for side, field in sides.items()} or {TEXT: text}
+        own: dict[str, tuple[str, ...]] = {side: (field,) for side, field in sides.items()}
+        self._sides = own or {TEXT: text}
 
     @property
     def facts(self) -> list:

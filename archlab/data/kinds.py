@@ -111,7 +111,7 @@ def _saved(here: list[Path]) -> Find:
             f"{folder / names[0]}"
         )
     wanted = [name for name in sources.SPLITS if name in names]
-    splits = {name: (str(folder / name),) for name in wanted}
+    splits: dict[str, tuple[str, ...]] = {name: (str(folder / name),) for name in wanted}
     files = sources.found([path for paths in splits.values() for path in paths])
     others = [name for name in names if name not in wanted]
     return Find(
@@ -162,7 +162,9 @@ def _fields(kind: str, path: Path) -> dict[str, str]:
     """Fields that hold text in most of a file's first records, and how one of them begins."""
     if kind == records.TEXT:
         return {}
-    many, first, others, read = Counter(), {}, set(), 0
+    many: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    others, read = set(), 0
     for one in itertools.islice(_records(kind, path), SAMPLED):
         read += 1
         for name, value in one.items():
@@ -233,7 +235,7 @@ def _prepared(here: list[Path], versions: list[Path]) -> Find:
     ]
     if not texts:
         raise ValueError(f"{words[0]} has no field of text; it has {', '.join(specs)}")
-    one = next(iter(builder.as_dataset("train").take(1).as_numpy_iterator()), {})
+    one: dict = next(iter(builder.as_dataset("train").take(1).as_numpy_iterator()), {})
     wanted = [name for name in sources.SPLITS if name in builder.info.splits]
     return Find(
         PREPARED,

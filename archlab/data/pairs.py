@@ -91,10 +91,11 @@ def described(content: bytes) -> Iterator[tuple[str, str]]:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or len(node.body) < 2:
             continue
         said = (ast.get_docstring(node) or "").partition("\n\n")[0]
-        first = node.body[0]
-        if said.strip() and first.lineno > node.lineno and node.body[1].lineno > first.end_lineno:
+        first, second = node.body[:2]
+        last = first.end_lineno or first.lineno  # of what was parsed it is always there
+        if said.strip() and first.lineno > node.lineno and second.lineno > last:
             kept = [
                 *text[node.lineno - 1 : first.lineno - 1],
-                *text[first.end_lineno : node.end_lineno],
+                *text[last : node.end_lineno],
             ]
             yield textwrap.dedent("\n".join(kept)), " ".join(said.split())

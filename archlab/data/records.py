@@ -12,9 +12,8 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 TEXT, LINES, EXAMPLES, ROWS = "text", "JSON lines", "TFRecord examples", "rows"
 KINDS = {
@@ -82,11 +81,11 @@ def read(path: Path, fields: tuple[str, ...]) -> Iterator[Found]:
         yield f":{number}", texts, bucket
 
 
-def lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def lines(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Cuts a file of lines.
 
     Args:
-      file: open for reading.
+      file: its lines, as one that is open for reading has them.
 
     Yields:
       The lines that hold something, with their numbers from 1.
@@ -207,9 +206,10 @@ def rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, object]
 def _texts(found: dict, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Texts of a record's fields, and what it counts as."""
     values = [found.get(name) for name in names]
-    if not all(isinstance(value, str | bytes) for value in values):
+    said = [value for value in values if isinstance(value, str | bytes)]
+    if len(said) < len(values):
         return ("",) * len(names), "missing_text"
-    read = [_decoded(one) if isinstance(one, bytes) else (one, "") for one in values]
+    read = [_decoded(one) if isinstance(one, bytes) else (one, "") for one in said]
     texts = tuple(text for text, _ in read)
     is_odd = any(bucket == "invalid_utf8" for _, bucket in read)
     return texts, "empty" if not texts[-1].strip() else "invalid_utf8" if is_odd else "kept"
