@@ -15,6 +15,7 @@ from archlab.commands import (
     models,
     pods,
     runs,
+    sweeps,
     tasks,
     vocabularies,
 )
@@ -24,6 +25,7 @@ from archlab.stop import Stop
 
 VERBS = (
     experiments,
+    sweeps,
     pods,
     launches,
     machine,

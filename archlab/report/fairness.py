@@ -65,7 +65,7 @@ def shares(costs: Mapping[str, Sequence[float]]) -> list[str]:
       A few words for each run; "–" for one that has the least of everything.
     """
     found = apart(costs)
-    many = len(next(iter(costs.values())))
+    many = len(next(iter(costs.values()), ()))
     said = [
         [f"{name} × {each[number]:.2f}" for name, each in found.items() if each[number] > CLOSE]
         for number in range(many)

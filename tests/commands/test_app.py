@@ -16,7 +16,7 @@ VERBS = typer.main.get_command(app).commands
 WHOLE = {**VERBS, "vocabulary train": VERBS["vocabulary"].commands["train"]}
 del WHOLE["vocabulary"]
 # Of these it is the verb that says what is made, or what of.
-OWN_WORDS = {"--out", "--architecture"}
+OWN_WORDS = {"--out", "--architecture", "--dry-run"}
 
 
 @pytest.mark.parametrize(

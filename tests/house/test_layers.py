@@ -19,9 +19,9 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 LAYERS = """
 0  axes batch census chips directory footprint form progress refusal spelling stop
    evaluation/choice evaluation/estimate kernels/flash kernels/interval kernels/tile
-   model/position report/fairness report/ink report/names report/numbers train/loss data/chance
-   data/examples data/huggingface data/memory data/places data/recognition data/records
-   data/reports data/row
+   model/position report/fairness report/ink report/names report/numbers sweep/grid train/loss
+   data/chance data/examples data/huggingface data/memory data/places data/recognition
+   data/records data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
    bridge/configuration bridge/shards evaluation/labelled evaluation/lines evaluation/manner
    evaluation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
@@ -33,11 +33,11 @@ LAYERS = """
 3  compiled bridge/family launch/cloud launch/hosts launch/jobset launch/slurm model/attention
    report/history train/optimizer data/code data/corpora data/files data/vocabulary data/writer
 4  scaffold bridge/bert bridge/gpt2 bridge/llama bridge/model bridge/modernbert bridge/t5
-   bridge/words launch/xpk model/layers report/series show/row show/statistics data/features
-   data/labelling data/objectives/masks data/objectives/objective
-5  bridge/families launch/places model/mlp model/norm report/figures data/labels data/readers
-   data/supervision data/objectives/denoising data/objectives/infilling data/objectives/language
-   data/objectives/masking
+   bridge/words launch/xpk model/layers report/series show/row show/statistics sweep/standing
+   data/features data/labelling data/objectives/masks data/objectives/objective
+5  bridge/families launch/places model/mlp model/norm report/figures sweep/course sweep/tables
+   data/labels data/readers data/supervision data/objectives/denoising data/objectives/infilling
+   data/objectives/language data/objectives/masking
 6  bridge/huggingface evaluation/formats model/embedding model/experts model/heads report/page
    data/objectives/table
 7  commands/completion model/stack data/recipes data/tasks
@@ -56,8 +56,8 @@ LAYERS = """
 15 config start bridge/runs evaluation/runs
 16 agreement commands/evaluations commands/models commands/runs commands/tasks
 17 faults run
-18 finetuning commands/experiments
-19 commands/finetuning commands/launches commands/pods
+18 finetuning commands/experiments sweep/costs
+19 commands/finetuning commands/launches commands/pods commands/sweeps
 20 commands/line
 """
 
@@ -90,7 +90,7 @@ OWNERS = {
     "matplotlib": ("report/figures", "report/ink", "report/likeness"),
     "jinja2": ("report/page", "show/page"),
     "tensorboardX": ("record",),
-    "rich": ("cache", "commands/", "evaluation/tables", "progress", "show/picture"),
+    "rich": ("cache", "commands/", "evaluation/tables", "progress", "show/picture", "sweep/tables"),
 }
 
 # What data/ may know: itself, the batch it fills, and how to say what was probably meant.

@@ -17,6 +17,7 @@ def test_what_differs_is_said_in_words():
     assert fairness.shares(COSTS) == ["–", "FLOPs × 1.50", "parameters × 2.00"]
     equal = {"tokens": [5, 5], "FLOPs": [0, 0], "bytes": [1, 1]}
     assert fairness.sentence(equal) == "The runs are equal in tokens, FLOPs and bytes."
+    assert fairness.shares({}) == []
     assert fairness.sentence({"tokens": [1, 2]}).startswith("The runs are not equal in tokens (up")
 
 

@@ -1,0 +1,1 @@
+"""Sweeps: runs of one experiment that differ in a few settings, each with each."""
