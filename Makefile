@@ -9,11 +9,15 @@ BIN = .venv/bin
 PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet -c .ci/constraints.txt
 SMOKES = $(basename $(notdir $(wildcard experiments/smoke_*.gin)))
 EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
+# Versions with the hashes of their files, for each Python and platform. Without torch, whose build for
+# CPUs has another hash than the one that is usually installed.
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --python-version 3.11 --constraints .ci/constraints.txt
 JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation clean
+.PHONY: help install demo test lint check smoke beam lock golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -43,6 +47,11 @@ smoke: .venv/installed  ## a tiny run of each architecture on 8 simulated device
 
 beam: .venv-beam/installed  ## the tests of Apache Beam, in .venv-beam, where it is installed too
 	$(QUIET) .venv-beam/bin/python -m pytest tests/data/test_beam.py
+
+lock: .venv/installed  ## writes .ci/lock.txt and .ci/lock_tests.txt anew from .ci/constraints.txt
+	$(PIP) uv
+	$(LOCK) setup.py -o .ci/lock.txt
+	echo 'torch ; sys_platform == "none"' | $(LOCK) --override - --no-emit-package torch --extra dev setup.py -o .ci/lock_tests.txt
 
 golden: .venv/tested  ## writes tests/golden anew, to be read in the diff
 	ARCHLAB_GOLDEN=1 $(QUIET) $(BIN)/python -m pytest -q tests/house/test_gin.py tests/test_mesh.py tests/launch/test_places.py

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 HOME = Path(__file__).parent.parent.parent
 PINS = HOME / ".ci" / "constraints.txt"
@@ -160,3 +162,27 @@ def test_the_image_has_what_is_pinned_and_all_that_setup_reads():
 @pytest.mark.parametrize("module", ["seqio", "t5.data.preprocessors"])
 def test_the_oracles_import(module):
     importlib.import_module(module)
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12"])
+@pytest.mark.parametrize("name, extras", [("lock", ("",)), ("lock_tests", ("", "dev"))])
+def test_a_lock_has_the_pinned_versions_with_hashes_and_all_that_is_required(name, extras, python):
+    text = (HOME / ".ci" / f"{name}.txt").read_text()
+    assert "://" not in text, "a lock names no place"
+    linux = {"sys_platform": "linux", "platform_machine": "x86_64", "python_version": python}
+    linux |= {"python_full_version": f"{python}.1"}
+    pinned = {
+        package: version
+        for package, version, marker in pins()
+        if not marker or Marker(marker).evaluate(linux)
+    }
+    locked = {}
+    for block in re.split(r"\n(?=\S)", text.strip()):
+        said, *hashes = block.replace("\\\n", "").split(" --hash=")
+        one = Requirement(said.strip())
+        assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", word.strip()) for word in hashes)
+        if one.marker is None or one.marker.evaluate(linux):
+            locked[plain(one.name)] = str(one.specifier).removeprefix("==")
+    assert locked == {package: pinned.get(package) for package in locked}
+    asked = {package for extra in extras for package in required()[extra]}
+    assert asked - set(locked) - {"torch"} == set(), "`make lock` writes it anew"
