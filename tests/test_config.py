@@ -118,6 +118,13 @@ def test_a_file_named_by_full_stops_alone_has_a_name(write):
     assert config.read(write(WHOLE, "...gin")).name == "experiment"
 
 
+def test_a_run_keeps_which_settings_the_command_line_said(write):
+    text = config.read(write(WHOLE), ["Run.seed=5", "Data.folder=./mine"]).gin_text
+    assert text.endswith(
+        "\n# --set Run.seed=5\nRun.seed = 5\n\n# --set Data.folder=./mine\nData.folder = './mine'\n"
+    )
+
+
 def test_what_an_override_replaces_takes_with_it_what_only_that_read(write):
     read = config.read(write(WHOLE), ["Run.stages=[@lm/Stage()]"])
     assert not {"span/Stage.mixture", "span/Stage.tokens"} & read.whole.read
