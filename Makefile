@@ -18,6 +18,7 @@ QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check smoke beam lock golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation docs figures clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -86,8 +87,15 @@ bench-peers: .venv/tested  ## training steps beside MaxText's and Hugging Face's
 bench-generation: .venv/tested  ## generation beside Hugging Face's; writes a section of docs/performance.md
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.generation
 
+docs: .venv/documented  ## the site, from docs/ and from the code, into site/
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m mkdocs build --strict --quiet
+
+figures: .venv/installed  ## draws the figures of docs/why and of the house into docs/images
+	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m docs.making.figures
+
 clean:  ## removes what make made, all but runs/
 	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build archlab.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build site archlab.egg-info .pytest_cache .ruff_cache
 	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: setup.py .ci/constraints.txt
@@ -106,6 +114,10 @@ clean:  ## removes what make made, all but runs/
 	$(BIN)/python -m venv --clear .venv-beam
 	$(subst $(BIN),.venv-beam/bin,$(PIP)) pip setuptools
 	$(subst $(BIN),.venv-beam/bin,$(PIP)) --no-build-isolation -e '.[dev,beam]'
+	@touch $@
+
+.venv/documented: .venv/installed
+	$(PIP) --no-build-isolation -e '.[docs]'
 	@touch $@
 
 .venv/tested: .venv/installed

@@ -77,6 +77,13 @@ setup(
         "beam": ["apache-beam>=2.77"],
         "eval": ["lm-eval>=0.4.13"],
         "hf": ["transformers>=5"],  # to read what `archlab export` writes
+        "docs": [
+            "mkdocs-material>=9.7",
+            "mkdocstrings-python>=2",
+            "griffelib>=2",
+            "nbconvert>=7.17",
+            "ipykernel>=7",
+        ],
         "dev": [
             "pytest>=9",
             "pytest-xdist>=3.8",
@@ -85,9 +92,14 @@ setup(
             "accelerate>=1.10",
             "babel",
             "datasets>=5",
+            "griffelib>=2",
+            "ipykernel>=7",
             "libtpu",
             "lm-eval>=0.4.13",
             "mypy>=2.4",
+            "markdown-it-py>=4",
+            "nbclient>=0.11",
+            "nbformat>=5.10",
             "nltk",
             "packaging",
             "playwright>=1.55",

@@ -60,7 +60,7 @@ where its numbers are from, what was not published, and what differs here; each 
 `…_tiny`, of the same stages, objectives and switches, which trains in seconds on the standard
 library.
 
-```sh
+```sh long
 archlab plan ul2_20b --chip v5p
 archlab compile ul2_20b --topology v5p:4x8x8
 archlab train ul2_20b_tiny
