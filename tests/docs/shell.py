@@ -13,6 +13,9 @@ import typer
 
 from archlab import commands, config, experiments
 from archlab.commands import line as program
+from archlab.commands.evaluations import TASK
+from archlab.data.options import Data
+from archlab.data.recipes import prepare
 from tests.docs.pages import HOME
 
 ARCHLAB = ("archlab", ".venv/bin/archlab")
@@ -34,6 +37,7 @@ SMALLER = {
     "smoke_prefix_decoder": (*FEW, "causal/Stage.tokens=1K", "prefix/Stage.tokens=1K"),
 }
 BUDGET = re.compile(r"\.(?:tokens|steps)=")  # which is smaller even where a page says another
+LEARNT = ("causal_lm", "masked_lm", "prefix_lm", "span_corruption")
 SUITE = [f"{name}.items=2" for name in ("Continuation", "Infill", "LastWord")]
 
 
@@ -77,11 +81,17 @@ def recipe(target: str) -> list[str]:
     return [one.removeprefix("$(BIN)/") for one in held if one.startswith("$(BIN)/archlab ")]
 
 
+def encode(mixtures: list[str], data: Data) -> None:
+    """Encodes what several commands need in one process, for each takes seconds to start."""
+    prepare(mixtures, data).wait()
+
+
 class Shell:
     """Runs blocks in a folder that looks like a checkout."""
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.is_encoded = False
 
     def run(self, text: str) -> None:
         """Runs a block, line by line; what fails stops it."""
@@ -112,6 +122,9 @@ class Shell:
 
     def _archlab(self, line: str) -> None:
         given = words(line, self.folder)[1:]
+        if "Data.folder=texts" in given and not self.is_encoded:
+            encode([f"folder_{one}" for one in LEARNT], Data(folder="texts"))
+            self.is_encoded = True
         status = commands.main(shrunk(given))
         assert status == 0, f"{line}: status {status}"
 
@@ -131,6 +144,7 @@ class Shell:
         if "experiment" in said and experiments.find(said["experiment"]):
             config.read(said["experiment"], overrides)
         elif "suite" in said:
-            config.suite(said["suite"], overrides)
+            alone = [TASK, f"Task.mixture={said['task']!r}"] if said["task"] else []
+            config.suite(said["suite"], [*alone, *overrides])
         elif overrides:
             config.data(overrides)

@@ -7,13 +7,14 @@ import shutil
 import pytest
 
 from archlab import config
+from archlab.data.options import Data
 from tests.docs.pages import HOME, MARKS, PAGES, RUN, SHOWN, blocks
-from tests.docs.shell import Shell
+from tests.docs.shell import LEARNT, Shell, encode
 
 GIVEN = {  # runs that pages take for granted: what trains them
     "quickstart": "quickstart",
     "mine": "own_text --set Data.folder=texts",
-    "flan": "t5_1_1_xxl_tiny",
+    "flan": "smoke_encoder_decoder",
     "small": "smoke_causal_decoder",
     "smoke_encoder": "smoke_encoder",
     "smoke_encoder_decoder": "smoke_encoder_decoder",
@@ -29,6 +30,7 @@ REST = ("architecture/prefix_decoder", "size/tiny", "stage/tiny", "optimizer/ada
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     """A folder of runs that pages take for granted; each is trained when it is first asked for."""
+    encode([f"python_stdlib_{one}" for one in LEARNT], Data())
     return checkout(tmp_path_factory.mktemp("shelf"))
 
 
