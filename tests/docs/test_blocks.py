@@ -34,6 +34,12 @@ def shelf(tmp_path_factory):
     return checkout(tmp_path_factory.mktemp("shelf"))
 
 
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """The folder that pages are followed in, so that a text of all of them is encoded once."""
+    return checkout(tmp_path_factory.mktemp("desk"))
+
+
 def checkout(folder):
     """A folder that looks like a checkout, with a text in it."""
     for path in HOME.iterdir():
@@ -65,16 +71,18 @@ def fits(name, pattern):
 
 
 @pytest.mark.parametrize("name", named)
-def test_a_page_does_what_it_says(name, shelf, tmp_path, monkeypatch):
+def test_a_page_does_what_it_says(name, shelf, desk, monkeypatch):
     page = named[name]
     for run in granted(page):
         monkeypatch.chdir(shelf)
         if not (shelf / "runs" / run).exists():
             Shell(shelf).run(f"archlab train {GIVEN[run]} --out runs/{run}")
-    monkeypatch.chdir(checkout(tmp_path))
+    monkeypatch.chdir(desk)
+    shutil.rmtree("runs")
+    (desk / "runs").mkdir()
     for run in granted(page):
-        shutil.copytree(shelf / "runs" / run, tmp_path / "runs" / run)
-    shell, names = Shell(tmp_path), {"__name__": name}
+        shutil.copytree(shelf / "runs" / run, desk / "runs" / run)
+    shell, names = Shell(desk), {"__name__": name}
     for block in blocks(page):
         try:
             follow(block, shell, names)

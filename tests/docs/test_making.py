@@ -61,7 +61,10 @@ def test_there_is_a_page_for_every_room():
 
 
 def test_columns_in_docstrings_are_framed_and_sections_left_alone():
-    text = "Sums.\n\nExample, of two:\n  a  1 2\n  b  3\n\nArgs:\n  x: a number,\n    of two lines.\n  y: one.\n\nEnd."
+    text = (
+        "Sums.\n\nExample, of two:\n  a  1 2\n  b  3\n\nArgs:\n  x: a number,\n    of two lines.\n"
+    )
+    text += "  y: one.\n\nEnd."
     assert examples.framed(text) == (
         "Sums.\n\nExample, of two:\n\n```text\na  1 2\nb  3\n```\n\nArgs:\n  x: a number,\n"
         "    of two lines.\n  y: one.\n\nEnd."
