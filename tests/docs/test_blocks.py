@@ -1,16 +1,21 @@
-"""Every block of code on every page is run, or says why it is not and is read."""
+"""Every block on every page is run, or says why it is not and is read; notebooks are run."""
 
 import json
 import re
 import shutil
 
+import jax
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from archlab import config
 from archlab.data.options import Data
+from archlab.mesh import Mesh
 from tests.docs.pages import HOME, MARKS, PAGES, RUN, SHOWN, blocks
 from tests.docs.shell import LEARNT, Shell, encode
 
+NOTEBOOKS = sorted((HOME / "docs" / "notebooks").glob("*.ipynb"))
 GIVEN = {  # runs that pages take for granted: what trains them
     "quickstart": "quickstart",
     "mine": "own_text --set Data.folder=texts",
@@ -68,6 +73,16 @@ def granted(page):
 def fits(name, pattern):
     inner = re.sub(r"\{(.*?)\}", lambda one: f"(?:{one[1].replace(',', '|')})", pattern)
     return re.fullmatch(inner.replace("*", r"\w*"), name) is not None
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """Compiling is what takes long, and others test meshes."""
+    build = Mesh.build
+    monkeypatch.setattr(
+        Mesh, "build", lambda mesh, given=None: build(mesh, given or jax.devices()[:1])
+    )
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # of notebooks
 
 
 @pytest.mark.parametrize("name", named)
@@ -143,3 +158,22 @@ def test_every_block_says_what_it_is(name):
         if block.language == "text":
             hidden = CODE.search(block.text)
             assert not hidden, f"{where}: {hidden[0]!r} can be run; it is one of {RUN}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, shelf, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(HOME))
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(HOME)}}).execute()
+    said = [one for cell in notebook.cells for one in cell.get("outputs", ())]
+    assert [one for one in said if "image/png" in one.get("data", {})]
+    assert not [one for one in said if one.output_type == "error"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    assert not [cell for cell in cells if cell.outputs or cell.execution_count is not None]
