@@ -88,14 +88,13 @@ bench-generation: .venv/tested  ## generation beside Hugging Face's; writes a se
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -W ignore -m benchmarks.generation
 
 docs: .venv/documented  ## the site, from docs/ and from the code, into site/
-	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m mkdocs build --strict --quiet
 
 figures: .venv/installed  ## draws the figures of docs/why and of the house into docs/images
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m docs.making.figures
 
 clean:  ## removes what make made, all but runs/
-	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build archlab.egg-info .mypy_cache .pytest_cache .ruff_cache
-	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build site archlab.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build site archlab.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: setup.py .ci/constraints.txt
