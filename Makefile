@@ -19,6 +19,7 @@ QUIET = TF_CPP_MIN_LOG_LEVEL=3
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check smoke beam lock golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation clean
 .PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation docs figures clean
+.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation docs figures picture clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
@@ -92,6 +93,11 @@ docs: .venv/documented  ## the site, from docs/ and from the code, into site/
 
 figures: .venv/installed  ## draws the figures of docs/why and of the house into docs/images
 	JAX_PLATFORMS=cpu $(QUIET) $(BIN)/python -m docs.making.figures
+
+picture: .venv/installed  ## the README's, of a report on runs of make smoke, by chromium
+	$(BIN)/archlab report $(addprefix runs/smoke_,causal_decoder prefix_decoder encoder_decoder encoder) --out runs/picture
+	$(or $(CHROMIUM),chromium) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1240,1225 \
+		--screenshot=docs/images/report.png file://$(CURDIR)/runs/picture/index.html
 
 clean:  ## removes what make made, all but runs/
 	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build site archlab.egg-info .mypy_cache .pytest_cache .ruff_cache

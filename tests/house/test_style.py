@@ -209,13 +209,13 @@ TREE = re.compile(r"```text\n(archlab/\n.*?)```", re.DOTALL)
 
 
 def listed() -> dict[str, str]:
-    """The README's tree: each file of archlab, and its phrase.
+    """The tree of docs/rooms.md: each file of archlab, and its phrase.
 
     A line is a name and a phrase, and its indentation is the folder that it is in. What comes after
     archlab/ without indentation (gin/, experiments/) is another folder's.
     """
-    block = TREE.search((HOME / "README.md").read_text(encoding="utf-8"))
-    assert block, "README.md has no ```text block that begins with archlab/"
+    block = TREE.search((HOME / "docs" / "rooms.md").read_text(encoding="utf-8"))
+    assert block, "docs/rooms.md has no ```text block that begins with archlab/"
     found, folders = {}, []
     for line in block.group(1).splitlines():
         if not line.strip():
@@ -228,15 +228,15 @@ def listed() -> dict[str, str]:
             folders.append((depth, name))
         if path.startswith("archlab/") and not path.endswith("/"):
             found[path.removeprefix("archlab/")] = phrase.strip()
-        assert (HOME / path).exists(), f"the README lists {path}, which is not there"
+        assert (HOME / path).exists(), f"docs/rooms.md lists {path}, which is not there"
     return found
 
 
-def test_the_readme_lists_every_file_with_a_phrase():
+def test_every_file_is_listed_with_a_phrase():
     found = listed()
     there = {named(path) for path in FILES if path.name not in UNTESTED}
     there |= {named(path) for path in PACKAGE.rglob("*.jinja")}
     missing = sorted(there - set(found))
-    assert not missing, "in archlab/, and not in the README's tree"
+    assert not missing, "in archlab/, and not in docs/rooms.md"
     bare = sorted(name for name in there if not found[name])
-    assert not bare, "in the README's tree without a phrase"
+    assert not bare, "in docs/rooms.md without a phrase"
