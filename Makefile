@@ -17,9 +17,7 @@ JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke beam lock golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation clean
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation docs figures clean
-.PHONY: help install demo test lint check smoke beam golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation docs figures picture clean
+.PHONY: help install demo test lint check smoke beam lock golden objectives parity bench bench-attention bench-data compile-matrix experiments bench-peers bench-growth bench-generation docs figures picture clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 19
