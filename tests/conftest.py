@@ -35,6 +35,7 @@ hypothesis.settings.load_profile("house")
 # Each trains or compiles for a minute or more. They come first, so that no process of the suite is
 # left alone with one of them at its end.
 LONG = {
+    "test_blocks.py",
     "test_run.py",
     "test_run_roads.py",
     "test_experiments_named.py",
