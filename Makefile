@@ -13,6 +13,10 @@ EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
 # CPUs has another hash than the one that is usually installed.
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11 --constraints .ci/constraints.txt
+# Files are what they were when they were locked, or are not installed; on a Python that is not among
+# those that were locked, the versions are the same and nobody looks at the files.
+LOCKED = @if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; \
+	then $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r .ci/$(1); fi
 JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
@@ -101,7 +105,7 @@ clean:  ## removes what make made, all but runs/
 	rm -rf .venv .venv-beam .venv-maxtext .venv-torch build site archlab.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find archlab tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/installed: setup.py .ci/constraints.txt
+.venv/installed: setup.py .ci/constraints.txt .ci/lock.txt
 	@for python in $(or $(PYTHON),$(PYTHONS)); do \
 		if "$$python" -c '$(ENOUGH)' 2>/dev/null; then \
 			echo "$$("$$python" --version) makes .venv; installing takes a few minutes"; \
@@ -110,6 +114,7 @@ clean:  ## removes what make made, all but runs/
 	echo "none of '$(or $(PYTHON),$(PYTHONS))' is a Python 3.11 or later with venv;" \
 		"install one, or say make PYTHON=/path/to/python" >&2; exit 1
 	$(PIP) pip setuptools
+	$(call LOCKED,lock.txt)
 	$(PIP) --no-build-isolation -e .
 	@touch $@
 
@@ -123,7 +128,8 @@ clean:  ## removes what make made, all but runs/
 	$(PIP) --no-build-isolation -e '.[docs]'
 	@touch $@
 
-.venv/tested: .venv/installed
+.venv/tested: .venv/installed .ci/lock_tests.txt
+	$(call LOCKED,lock_tests.txt)
 	$(PIP) --no-build-isolation -e '.[dev]'
 	$(PIP) --no-deps t5
 	@touch $@
