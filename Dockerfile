@@ -1,4 +1,4 @@
-# archlab with the versions it is tested on, for the containers that `archlab launch` starts.
+# archlab with the files it is locked to, for the containers that `archlab launch` starts.
 #
 #   docker build --tag REGISTRY/archlab .
 #   docker build --tag REGISTRY/archlab --build-arg EXTRA=cuda .
@@ -8,8 +8,9 @@ ARG EXTRA=tpu
 ENV PYTHONUNBUFFERED=1
 WORKDIR /archlab
 
-COPY .ci/constraints.txt .ci/constraints.txt
+COPY .ci/constraints.txt .ci/lock.txt .ci/
 RUN pip install --no-cache-dir -c .ci/constraints.txt pip setuptools
+RUN pip install --no-cache-dir --no-deps --require-hashes -r .ci/lock.txt
 COPY setup.py README.md LICENSE ./
 COPY archlab archlab
 COPY gin gin
