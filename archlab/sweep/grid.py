@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Sequence
 
 SEED = "Run.seed"
 RANGE = re.compile(r"(-?\d+):(-?\d+)")
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")  # in the name of a folder, on any system
+MOST = 1000  # runs; a slip of the finger is told sooner than it is tried
 LONGEST = 40, 200  # letters of a value and of a name; a file system takes 255 bytes
 OPEN, CLOSED, QUOTES = "([{", ")]}", "'\""
 
@@ -52,7 +54,7 @@ def cells(grids: Sequence[str], overrides: Sequence[str] = ()) -> list[Cell]:
       A cell for each choice of a value of every key, the last key turning fastest.
 
     Raises:
-      ValueError: no grid, one of another form, or a key that is said twice.
+      ValueError: no grid, one of another form, more than `MOST` runs, or a key that is said twice.
     """
     if not grids:
         raise ValueError("a sweep needs a grid: --grid Size.layers=2,4")
@@ -66,6 +68,8 @@ def cells(grids: Sequence[str], overrides: Sequence[str] = ()) -> list[Cell]:
         if key in axes or key in fixed:
             raise ValueError(f"--grid {text}: {key} is said already; a cell has one value of it")
         axes[key] = _values(text, said)
+        if (many := math.prod(map(len, axes.values()))) > MOST:
+            raise ValueError(f"--grid {text}: that makes {many:,} runs; a sweep has at most {MOST}")
     product = itertools.product(*axes.values())
     settings = [dict(zip(axes, chosen, strict=True)) for chosen in product]
     return [Cell(named(one), one) for one in settings]
@@ -129,6 +133,8 @@ def _values(text: str, said: str) -> list[str]:
             low, high = map(int, match.groups())
             if low >= high:
                 raise ValueError(f"--grid {text}: {value} is empty; 0:3 is 0, 1 and 2")
+            if high - low > MOST:
+                raise ValueError(f"--grid {text}: {value} is more than {MOST} runs")
             found += map(str, range(low, high))
         else:
             found.append(value)

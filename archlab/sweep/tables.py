@@ -3,6 +3,7 @@
 A loss says nothing without what it cost, so no table here is without it.
 """
 
+import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
@@ -111,8 +112,14 @@ def seeds(cells: Sequence[Cell], runs: Mapping[str, History | None]) -> table.Ta
         return None
     made = _table(["runs"], ["seeds", "median loss", "standard deviation"], False)
     for name, losses in groups.items():
-        deviation = loss(statistics.stdev(losses)) if len(losses) > 1 else NONE
-        made.add_row(name or "all", str(len(losses)), loss(statistics.median(losses)), deviation)
+        # A loss that is not finite is past all others, and leaves no deviation.
+        ordered = [one if math.isfinite(one) else math.inf for one in losses]
+        spread = None
+        if len(losses) > 1:
+            spread = statistics.stdev(losses) if max(ordered) < math.inf else math.inf
+        made.add_row(
+            name or "all", str(len(losses)), loss(statistics.median(ordered)), loss(spread)
+        )
     return made
 
 

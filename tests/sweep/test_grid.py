@@ -43,6 +43,8 @@ def test_values_are_parted_by_commas(text, values):
         (["Size.layers=2,,4"], [], "a value is empty"),
         (["Size.layers="], [], "a value is empty"),
         (["Run.seed=3:3"], [], "3:3 is empty"),
+        (["Run.seed=0:9999999999"], [], "0:9999999999 is more than 1000 runs"),
+        (["Run.seed=0:100", "Size.layers=1:12"], [], "that makes 1,100 runs"),
         (["Run.seed=1", "Run.seed=2"], [], "said already"),
         (["Run.seed=1"], ["Run.seed = 2"], "said already"),
     ],

@@ -1,6 +1,7 @@
 """Tables put losses beside what they cost, and seeds together."""
 
 import io
+import math
 import statistics
 
 import rich.console
@@ -67,4 +68,18 @@ def test_what_is_to_be_known_before_comparing_is_said():
     assert planned[1:] == [
         ["a", "new", "5", "5", "–"],
         ["b", "finished", "5", "10", "FLOPs × 2.00"],
+    ]
+
+
+def test_a_seed_that_diverged_is_past_all_others(tmp_path):
+    cells = grid.cells(["Run.seed=0:4"])
+    shifts = dict(zip((cell.name for cell in cells), (0.1, math.nan, 0.2, math.inf), strict=True))
+    ended = {
+        name: history.read(write(tmp_path / name, whole(shift=shift)), name)
+        for name, shift in shifts.items()
+    }
+    assert rows(tables.seeds(cells, ended))[-1] == ["all", "4", "not finite", "not finite"]
+    few = {name: run for name, run in ended.items() if shifts[name] < math.inf}
+    assert rows(tables.seeds(cells, few | {cells[1].name: ended[cells[1].name]}))[-1] == [
+        *("all", "3", "2.4000", "not finite"),
     ]
