@@ -119,7 +119,7 @@ class Scaffold:
     def _prepared(self) -> list[str]:
         slices = []
         if "validation" not in self.found.splits:
-            kept = 100 - (round(100 / self.held_out) if self.held_out else 0)
+            kept = 100 - (max(1, round(100 / self.held_out)) if self.held_out else 0)
             slices = [f'        splits=("train[:{kept}%]", "train[{kept}%:]"),']
         return [
             "    corpora.tfds(",
@@ -176,7 +176,7 @@ class Scaffold:
         return [
             f"archlab show {stages['span']} {module}",
             f"archlab train own_text {module} {said}{vocab} --out runs/{self.name}",
-            f"with other tasks, in {path}: {mixed}",
+            f"with other tasks, in {path}: import seqio; {mixed}",
         ]
 
 
@@ -189,11 +189,9 @@ def quoted(text: str) -> str:
     Returns:
       A literal.
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # the name of a file that is no UTF-8
-        return json.dumps(text)
     said = json.dumps(text, ensure_ascii=False)
+    # The name of a file that is no UTF-8 has letters that no file of Python may hold.
+    said = said.encode("utf-8", "backslashreplace").decode()
     if text.count('"') > text.count("'"):
         return "'" + said[1:-1].replace("'", "\\'").replace('\\"', '"') + "'"
     return said

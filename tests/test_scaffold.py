@@ -62,6 +62,7 @@ def test_splits_are_cut_as_they_are_held_out(home):
     for one, held_out, said in [
         (FORMS[7][0], 20, 'splits=("train[:95%]", "train[95%:]"),'),
         (FORMS[7][0], 4, 'splits=("train[:75%]", "train[75%:]"),'),
+        (FORMS[7][0], 999, 'splits=("train[:99%]", "train[99%:]"),'),
         (FORMS[7][0], 0, 'splits=("train[:100%]", "train[100%:]"),'),
         (FORMS[0][0], 7, "held_out=7,"),
     ]:
@@ -120,6 +121,8 @@ def test_what_cannot_be_is_refused(home, given, said):
         Scaffold(**{"name": "mine", "found": found(), "fields": ("body",), **given})
 
 
-@pytest.mark.parametrize("text", ["plain", ODD, "\udcff.txt", "\x00\u2028", '"', "'", '\\"\\\'"'])
+@pytest.mark.parametrize(
+    "text", ["plain", ODD, "\udcff.txt", "😀\udcff", "\x00\u2028", '"', "'", '\\"\\\'"']
+)
 def test_a_literal_is_what_it_stands_for(text):
     assert eval(quoted(text)) == text

@@ -3,13 +3,13 @@
 import dataclasses
 import glob
 import itertools
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from archlab import form
 from archlab.data import records, sources
 
 PREPARED = "prepared"  # by TensorFlow Datasets; besides the kinds of `records`
@@ -104,7 +104,9 @@ def _saved(here: list[Path]) -> Find:
     folder = here[0]
     if len(here) > 1:
         raise ValueError(f"{folder} is a whole data set; name it alone")
-    names = json.loads((folder / SAVED).read_bytes())["splits"]
+    names = form.read(folder / SAVED, {"splits": [str]})["splits"]
+    if not names:
+        raise ValueError(f"{folder / SAVED} names no splits, and a data set has one or more")
     if "train" not in names:
         raise ValueError(
             f"{folder} has no split 'train', but {', '.join(names)}; name one of its folders, as "
@@ -219,10 +221,14 @@ def _prepared(here: list[Path], versions: list[Path]) -> Find:
         raise ValueError(f"{len(here)} folders hold {which}; name one version of one data set")
     import tensorflow as tf
     import tensorflow_datasets as datasets
+    from google.protobuf.json_format import ParseError
 
     try:
         builder = datasets.builder_from_directory(versions[0])
-    except (ValueError, OSError, KeyError, datasets.core.DatasetNotFoundError) as error:
+    except (
+        *(ValueError, OSError, KeyError),
+        *(ParseError, datasets.core.DatasetNotFoundError),
+    ) as error:
         raise ValueError(f"{versions[0]} is no data set of TensorFlow Datasets: {error}") from None
     *words, version = builder.info.full_name.split("/")
     if "train" not in builder.info.splits:

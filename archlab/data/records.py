@@ -8,6 +8,7 @@
 The first three may be gzipped. No more of a file is in memory than a record, or a thousand rows.
 """
 
+import codecs
 import gzip
 import json
 import re
@@ -88,9 +89,11 @@ def lines(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
       file: its lines, as one that is open for reading has them.
 
     Yields:
-      The lines that hold something, with their numbers from 1.
+      The lines that hold something, with their numbers from 1; without the mark of UTF-8 that some
+      editors put before the first, and that no JSON may begin with.
     """
     for number, line in enumerate(file, 1):
+        line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if line.strip():
             yield number, line.rstrip(b"\n")
 

@@ -4,12 +4,12 @@ import collections
 import dataclasses
 import glob
 import hashlib
-import json
 import os
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from archlab import form
 from archlab.data import records
 from archlab.refusal import Refusal
 from archlab.spelling import beside
@@ -21,6 +21,7 @@ SPLITS = ("train", "validation")
 READ = ("kept", "invalid_utf8")  # of what is counted, what is text
 TEXT = "text"  # the field that holds it
 STATE = "state.json"  # in a folder that Hugging Face's `save_to_disk` wrote: which files there are
+FILES = {"_data_files": [{"filename": str}]}
 INFO = "dataset_info.json"  # what a data set is, of Hugging Face's and of TensorFlow Datasets'
 
 
@@ -183,7 +184,7 @@ def found(paths: Sequence[str]) -> list[Path]:
     for path in paths:
         here = Path(path).expanduser().absolute()
         if (here / STATE).is_file():
-            parts = json.loads((here / STATE).read_bytes()).get("_data_files", ())
+            parts = form.read(here / STATE, FILES)["_data_files"]
             those = [here / one["filename"] for one in parts]
         elif here.is_dir():
             names = _find(here, "", lambda part: not part.startswith("."))
@@ -240,7 +241,7 @@ def marked(pattern: str) -> str:
     Returns:
       A digest of paths, sizes and times of change; of what is not here, of the pattern alone.
     """
-    digest = hashlib.sha256(pattern.encode())
+    digest = hashlib.sha256(os.fsencode(pattern))
     for name in sorted(glob.glob(pattern, recursive=True)):
         stat = os.stat(name)
         digest.update(os.fsencode(f"{name} {stat.st_size} {stat.st_mtime_ns}\n"))

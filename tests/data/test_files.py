@@ -101,10 +101,12 @@ def held(home):
     return texts(files.source(f"{home}/*.jsonl", text="body"), "validation")
 
 
-@pytest.mark.parametrize("path", ["", "part-*.jsonl", "part-1.jsonl", "[odd]", "**/b.jsonl"])
+@pytest.mark.parametrize(
+    "path", ["", "part-*.jsonl", "part-1.jsonl", "[odd]", "**/b.jsonl", "\udcff.jsonl"]
+)
 def test_a_change_of_any_file_is_seen(home, path):
     (home / "[odd]").mkdir()
-    for name in ("[odd]/a.jsonl", "[odd]/b.jsonl"):
+    for name in ("[odd]/a.jsonl", "[odd]/b.jsonl", "\udcff.jsonl"):  # the last is no UTF-8
         (home / name).write_text('{"body": "text"}')
     paths = [str(home / path)]
     for changed in sources.found(paths):

@@ -175,3 +175,23 @@ def test_what_is_not_read_is_refused(home, name, said):
     (home / "mixed" / "b.txt").write_text("x")
     with pytest.raises(ValueError, match=said):
         kinds.look([name])
+
+
+@pytest.mark.parametrize(
+    "file, content, said",
+    [
+        ("dataset_dict.json", "{", "dataset_dict.json is not JSON"),
+        ("dataset_dict.json", "[]", "it, where names should be, is missing or odd"),
+        ("dataset_dict.json", "{}", "splits is missing or odd"),
+        ("dataset_dict.json", '{"splits": [1]}', "splits.0 is missing or odd"),
+        ("dataset_dict.json", '{"splits": []}', "dataset_dict.json names no splits"),
+        ("state.json", "{", "state.json is not JSON"),
+        ("state.json", '{"_data_files": [{}]}', "_data_files.0.filename is missing or odd"),
+        ("dataset_info.json", "{", "own is no data set of TensorFlow Datasets"),
+    ],
+)
+def test_a_data_set_that_is_damaged_is_named(home, file, content, said):
+    (home / "own").mkdir()
+    (home / "own" / file).write_text(content)
+    with pytest.raises(ValueError, match=said):
+        kinds.look(["own"])

@@ -1,5 +1,6 @@
 """The same records are read from every kind of file, each once, and counted for what they are."""
 
+import codecs
 import gzip
 import json
 
@@ -79,6 +80,14 @@ def test_bytes_that_are_no_utf8_are_marked(tmp_path):
     pyarrow.parquet.write_table(column, tmp_path / "a.parquet")
     for path in tmp_path.iterdir():
         assert [*records.read(path, ("body",))] == [(":1", ("caf\ufffd",), "invalid_utf8")]
+
+
+def test_the_mark_of_utf8_is_no_part_of_the_first_line(tmp_path):
+    raw = codecs.BOM_UTF8 + b'{"text": "a"}\n{"text": "\xef\xbb\xbfb"}\n'
+    (tmp_path / "a.jsonl").write_bytes(raw)
+    found = [*records.read(tmp_path / "a.jsonl", ("text",))]
+    assert found == [(":1", ("a",), "kept"), (":2", ("\ufeffb",), "kept")]
+    assert [*records.objects(tmp_path / "a.jsonl")] == [{"text": "a"}, {"text": "\ufeffb"}]
 
 
 def test_a_gzipped_file_is_read_as_far_as_it_is_whole(tmp_path):

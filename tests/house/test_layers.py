@@ -93,8 +93,8 @@ OWNERS = {
     "rich": ("cache", "commands/", "evaluation/tables", "progress", "show/picture", "sweep/tables"),
 }
 
-# What data/ may know: itself, the batch it fills, and how to say what was probably meant.
-KNOWN_TO_DATA = {"batch", "modules", "refusal", "spelling"}
+# What data/ may know: itself, the batch it fills, the form of JSON, and how to say what was meant.
+KNOWN_TO_DATA = {"batch", "form", "modules", "refusal", "spelling"}
 
 
 def layers() -> dict[str, int]:
