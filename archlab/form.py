@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 NUMBER, NONE = (int, float), type(None)
+DIGITS = 100  # of a whole number; products of three such are still less than a float can be
 
 
 def read(path: Path, form: object = {}) -> dict:  # noqa: B006 - read, and never written to
@@ -46,9 +47,15 @@ def parsed(text: bytes) -> Any:
       ValueError: it is not JSON.
     """
     try:
-        return json.loads(text.decode("utf-8"))
+        return json.loads(text.decode("utf-8"), parse_int=_whole)
     except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
         raise ValueError("is not JSON") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
 
 
 def objects(path: Path, content: bytes, example: str = '{"name": …}') -> Iterator[tuple[int, dict]]:

@@ -55,6 +55,7 @@ def test_the_first_wrong_place_is_named(value, kind, where):
         (b'"\xff"', "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"9" * 5000, "is not JSON"),
+        (b'{"b": 1' + b"0" * 400 + b"}", "is not JSON"),
         (b"3", "is not as archlab writes it: it, where names should be, is missing or odd"),
         (b'{"a": 1}', "is not as archlab writes it: b is missing or odd"),
     ],

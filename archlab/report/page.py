@@ -58,7 +58,9 @@ def report(runs: list[Path], out: Path) -> Path:
     _write_csv(histories, out / "metrics.csv")
     (out / "curves.png").write_bytes(ink.png(figures.curves(histories)))
     page = out / "index.html"
-    page.write_text(html(histories), encoding="utf-8")
+    page.write_text(
+        html(histories), encoding="utf-8", errors="replace"
+    )  # JSON may hold half a letter
     return page
 
 
@@ -254,7 +256,7 @@ def _alt(histories: list[History], measure: Measure, unit: str) -> str:
 
 
 def _write_csv(histories: list[History], path: Path) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with open(path, "w", encoding="utf-8", errors="replace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for run in histories:

@@ -82,8 +82,10 @@ def positions(columns: dict[str, list]) -> list[Position]:
       The positions.
 
     Raises:
-      ValueError: the lists are not equally long.
+      ValueError: the lists are empty or not equally long, or only some positions predict.
     """
+    if len({one is None for one in columns["predicts"]}) != 1:
+        raise ValueError("all positions of a stack predict, or none does")
     found = []
     for text, kind, predicts, its_kind, *rest in zip(*(columns[one] for one in FORM), strict=True):
         predicted = None if predicts is None else Cell(predicts, its_kind or TEXT)

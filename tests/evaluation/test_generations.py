@@ -28,3 +28,10 @@ def test_a_line_that_is_half_written_is_none(tmp_path):
     with (tmp_path / generations.FILE).open("a") as file:
         file.write('[]\n{"step": 1}\n' + json.dumps({"step": "2"}) + '\n{"step": 1, "pro')
     assert [one.text for one in generations.read(tmp_path)] == ["b"]
+    generations.add(tmp_path, 1, USUAL, [("c", "d")])
+    assert [one.text for one in generations.read(tmp_path)] == ["b", "d"]
+
+
+def test_a_prompt_that_is_no_utf8_is_kept(tmp_path):
+    generations.add(tmp_path, 1, USUAL, [("é\\\udcff", "犬")])
+    assert [(one.prompt, one.text) for one in generations.read(tmp_path)] == [("é\\\udcff", "犬")]

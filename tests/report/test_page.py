@@ -323,12 +323,13 @@ def test_what_the_models_saw_and_said_is_shown_as_text(tmp_path):
     examples.write(run, [kept(), kept("PAIR", "encoder_decoder")])
     generations.add(run, 7, Manner(), [("a <b>", "</td>"), ("c", "old")])
     generations.add(run, 9, Manner(temperature=1.0), [("c", "new")])
-    generations.add(run, 9, Manner(), [("c", "latest")])
+    generations.add(run, 9, Manner(), [("c", "latest"), ("half \ud800", "a letter")])
     page = written(tmp_path / "out", run, other)
     assert page.tables["What the models say"][1:] == [
         ["run", "7", "a <b></td>", "–"],
         ["run", "9", "clatest", "–"],
         ["run", "9", "cnew", "temperature 1.0"],
+        ["run", "9", "half ?a letter", "–"],
     ]
     assert "run: second" in page.text and "run: first" in page.text and "half of it" in page.text
     assert "&lt;S0&gt;" in (tmp_path / "out/index.html").read_text()

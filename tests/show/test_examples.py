@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from archlab.show import examples
+from archlab.show import cells, examples
 from archlab.show.cells import Cell, Position
 from archlab.show.examples import AHEAD, KEPT, Example
 from tests.show import by_hand
@@ -40,12 +40,18 @@ def test_what_is_learnt_is_kept(length, learnt):
         assert whole[learnt - AHEAD] in shown and whole[learnt - AHEAD - 1] not in shown
 
 
-@pytest.mark.parametrize("wrong", ["{", "[]", '{"examples": [{}]}', "cut"])
+@pytest.mark.parametrize("wrong", ["{", "[]", '{"examples": [{}]}', "cut", "empty", "half"])
 def test_what_is_no_such_file_is_named(tmp_path, wrong):
-    if wrong == "cut":
+    if wrong in ("cut", "empty", "half"):
         examples.write(tmp_path, [kept()])
         said = json.loads((tmp_path / examples.FILE).read_text())
-        said["examples"][0]["stacks"]["decoder"]["parts"][0]["reads"].pop()
+        part = said["examples"][0]["stacks"]["decoder"]["parts"][0]
+        if wrong == "cut":
+            part["reads"].pop()
+        elif wrong == "half":
+            part["predicts"][1] = None
+        else:
+            part |= {name: [] for name in cells.FORM}
         wrong = json.dumps(said)
     (tmp_path / examples.FILE).write_text(wrong)
     with pytest.raises(ValueError, match=r"examples\.json is not (JSON|as archlab writes it)"):
