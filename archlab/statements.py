@@ -124,7 +124,7 @@ def override(text: str, kinds: dict[str, type]) -> Binding:
         parser = _Parser(raw)
         value = parser.parse_value()
         is_all = "\n" not in raw and parser.current_token.type in _ENDS
-    except (SyntaxError, tokenize.TokenError, RecursionError):
+    except (SyntaxError, tokenize.TokenError, RecursionError, TypeError):
         is_all = False
     except ValueError as error:
         raise place.error(str(error).split("\n")[0]) from None
@@ -222,6 +222,9 @@ def _statements(text: str, file: str) -> Iterator:
         raise Place(file, line).error(f"a bracket or a quote is not closed: {what}") from None
     except RecursionError:
         raise place.error("brackets within brackets without end") from None
+    except TypeError:
+        line = parser.current_token.start[0] if parser else 1
+        raise Place(file, line).error("a list or a dict is no key of a dict") from None
     except ValueError as error:
         if isinstance(error, ConfigError):
             raise

@@ -112,6 +112,8 @@ HOSTILE = {
     "decorator": ("@hostile\nRun.seed = 1", 1, "not gin"),
     "in a list": ("Run.expect = [@os.getpid(), 1.0]", 1, "cannot be configured"),
     "in a dict": ("Run.seed = {'a': @os.getpid()}", 1, "cannot be configured"),
+    "a list as a key": ("Run.seed = {[]: 1}", 1, "no key of a dict"),
+    "a dict as a key": ("Run.seed = 1\nRun.keep = {{}: 1}", 2, "no key of a dict"),
     "as a key": ("Run.seed = {@os.getpid(): 1}", 1, "cannot be configured"),
     "up": ("include '../../../../etc/passwd.gin'", 1, "refused"),
     "up from ours": ("include 'gin/../../../etc/passwd.gin'", 1, "refused"),
