@@ -133,7 +133,8 @@ def _source(named: tuple[tuple[str, tuple]], fields: tuple[str, ...], held_out: 
 
     def found(split: str) -> Source:
         kind, sides = (Pairs, fields) if len(fields) > 1 else (Source, fields)
-        root, names = sources.rooted(sources.found(where.get(split, where["train"])))
+        paths = where.get(split, where["train"])
+        root, names = sources.rooted(sources.found(paths), paths)
         return kind("files", root, names, sides, held_out)
 
     watched = {name: sources.patterns(paths) for name, paths in named}

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import glob
 import hashlib
+import itertools
 import os
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
@@ -202,16 +203,23 @@ def found(paths: Sequence[str]) -> list[Path]:
     return [*files]
 
 
-def rooted(files: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
+def rooted(files: Sequence[Path], paths: Sequence[str] = ()) -> tuple[Path, tuple[str, ...]]:
     """Names files as a `Source` does.
 
     Args:
       files: one or more.
+      paths: what they were found by; a folder that is named stays above them, and so do the folders
+        that a pattern begins with, whatever else comes to be there.
 
     Returns:
       The folder that all are in, and their paths below it, in order.
     """
-    root = Path(os.path.commonpath([one.parent for one in files]))
+    above = [one.parent for one in files]
+    for path in paths:
+        here = Path(path).expanduser().absolute()
+        plain = itertools.takewhile(lambda part: glob.escape(part) == part, here.parts)
+        above.append(here if here.exists() else Path(*plain))
+    root = Path(os.path.commonpath(above))
     return root, tuple(one.relative_to(root).as_posix() for one in files)
 
 

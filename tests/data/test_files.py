@@ -40,6 +40,18 @@ def test_the_splits_are_those_of_a_folder_of_text(home):
     assert both == {(f"{part} {n}",) for part in range(3) for n in range(50)}
 
 
+@pytest.mark.parametrize("path", ["", "*/*.txt"])
+def test_a_document_stays_on_its_side_when_another_folder_comes(tmp_path, path):
+    for name in [f"a/{n}.txt" for n in range(99)]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    source = files.source(str(tmp_path / path))
+    before = set(texts(source, "validation"))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x.txt").write_text("b/x")
+    assert before and set(texts(source, "validation")) - {("b/x",)} == before
+
+
 @pytest.mark.parametrize("parts", [2, 3])
 def test_parts_hold_each_document_once(home, parts):
     source = files.source(f"{home}/*.jsonl", inputs="body", targets="reply", held_out=4)
