@@ -22,7 +22,10 @@ NO_ROOMS = {"utils", "util", "common", "base", "helpers", "helper", "misc", "cor
 MAY_PRINT = ("commands/", "data/build.py")
 UNTESTED = {"__init__.py", "__main__.py"}  # they hold no code of their own
 # What may be skipped, where a machine has not what pip cannot install.
-MAY_SKIP = {"tests/report/test_page_seen.py": "pytest.skip"}  # a browser
+MAY_SKIP = {  # where what they need is not installed: a browser, Slurm
+    "tests/report/test_page_seen.py": "pytest.skip",
+    "tests/launch/test_slurm_cluster.py": "pytest.skip",
+}
 SPARED = re.compile(
     r"\b(?:TODO|FIXME|XXX)\b|\bNotImplementedError\b|\bmark\.(?:skip|xfail)|\bpytest\.(?:skip|xfail)"
 )
