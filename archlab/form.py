@@ -1,7 +1,7 @@
 """The form of JSON: what a reader needs of it, said once, and where it is not so."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,25 @@ def objects(path: Path, content: bytes, example: str = '{"name": …}') -> Itera
         if not isinstance(one, dict):
             raise ValueError(f"{path}:{number} is not like {example}")
         yield number, one
+
+
+def add(path: Path, objects: Iterable[dict]) -> None:
+    """Adds lines of JSON to a file.
+
+    Half a line at its end, of a program that was killed there, stays one by itself.
+
+    Args:
+      path: of the file; made if it is not there.
+      objects: one for each line; letters that are no UTF-8, from a terminal, come back as they are.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    before = path.read_bytes() if path.is_file() else b""
+    lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in objects]
+    with path.open("ab") as file:
+        file.write(b"\n" if before and not before.endswith(b"\n") else b"")
+        file.write("".join(lines).encode("utf-8", "backslashreplace"))
 
 
 def wrong(value: object, form: object) -> str | None:

@@ -91,12 +91,15 @@ def beside(path: str | Path) -> str:
       The end of an error message: the path that is there and looks most like it, or nothing.
     """
     there = Path(Path(path).anchor)
-    for part in Path(path).relative_to(there).parts:
-        if not (there / part).exists():
-            part = meant(part, [one.name for one in there.iterdir()] if there.is_dir() else [])
-        if not part:
-            return ""
-        there /= part
+    try:
+        for part in Path(path).relative_to(there).parts:
+            if not (there / part).exists():
+                part = meant(part, [one.name for one in there.iterdir()] if there.is_dir() else [])
+            if not part:
+                return ""
+            there /= part
+    except OSError:  # a name that is too long, or a folder that may not be read
+        return ""
     return f", did you mean '{there}'?"
 
 

@@ -52,6 +52,7 @@ def test_a_path_is_mended_part_by_part(tmp_path, monkeypatch):
     assert beside(tmp_path / "run") == f", did you mean '{tmp_path}/runs'?"
     assert beside("runs/../runs/quick-start") == ", did you mean 'runs/../runs/quickstart'?"
     assert beside("runs/xyz") == "" == beside("nowhere/at/all")
+    assert beside(f"runs/{'long' * 99}") == "" == beside(f"{'long' * 99}/runs")
 
 
 def test_what_is_none_of_them():

@@ -76,18 +76,13 @@ def add(folder: Path, step: int, manner: Manner, said: Iterable[tuple[str, str]]
       OSError: the directory cannot be written in.
     """
     known = {(one.step, *one.question) for one in read(folder)}
-    path = folder / FILE
-    before = path.read_bytes() if path.is_file() else b""
-    with path.open("ab") as file:
-        if before and not before.endswith(b"\n"):
-            file.write(b"\n")  # half a line stays one by itself
-        for prompt, text in said:
-            one = Generation(step, prompt, text, dataclasses.asdict(manner))
-            if (mark := (step, *one.question)) not in known:
-                known.add(mark)
-                line = json.dumps(dataclasses.asdict(one), ensure_ascii=False) + "\n"
-                # A prompt from a terminal may hold bytes that are no UTF-8.
-                file.write(line.encode("utf-8", "backslashreplace"))
+    new = []
+    for prompt, text in said:
+        one = Generation(step, prompt, text, dataclasses.asdict(manner))
+        if (mark := (step, *one.question)) not in known:
+            known.add(mark)
+            new.append(dataclasses.asdict(one))
+    form.add(folder / FILE, new)
 
 
 def latest(generations: Iterable[Generation]) -> list[Generation]:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import gzip
 import xml.etree.ElementTree
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,5 +177,5 @@ def _content(path: Path) -> bytes:
     content = path.read_bytes()
     try:
         return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None

@@ -4,14 +4,23 @@ They are read without JAX, so that a report can be.
 """
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 
+from archlab import form
 from archlab.evaluation.estimate import Estimate
+from archlab.form import NONE, NUMBER
 
 FILE = "evaluations.jsonl"
 MAY_LACK = ("value", "chance")  # numbers that may be missing
+FORM = {
+    **{name: str for name in ("measure", "metric", "asked")},
+    **{name: (*NUMBER, NONE) for name in MAY_LACK},
+    "interval": [(*NUMBER, NONE)],
+    "items": int,
+    "notes": [str],
+    "about": {},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +56,17 @@ def read(folder: Path) -> list[tuple[Line, dict]]:
       written is none.
     """
     path, found = folder / FILE, []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for text in path.read_bytes().split(b"\n") if path.is_file() else []:
         try:
-            said = json.loads(text)
+            said = form.parsed(text)
+            if form.wrong(said, FORM) is not None:
+                continue
             numbers = [math.nan if one is None else one for one in said["interval"]]
             middle, chance = (math.nan if said[one] is None else said[one] for one in MAY_LACK)
             value = Estimate(middle, *numbers, said["items"])
             about = (said["measure"], said["metric"], value, chance, said["asked"])
             found.append((Line(*about, tuple(said["notes"])), said["about"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, TypeError):  # no JSON, or an interval that has not two ends
             continue
     return found
 
@@ -85,17 +96,18 @@ def add(folder: Path, lines: list[Line], about: dict) -> None:
     def number(value: float) -> float | None:
         return None if math.isnan(value) else value
 
-    with (folder / FILE).open("a", encoding="utf-8") as file:
-        for line in lines:
-            said = {
-                "measure": line.measure,
-                "metric": line.metric,
-                "value": number(line.found.value),
-                "interval": [number(line.found.low), number(line.found.high)],
-                "items": line.found.items,
-                "chance": number(line.chance),
-                "asked": line.asked,
-                "notes": list(line.notes),
-                "about": about,
-            }
-            file.write(json.dumps(said) + "\n")
+    said = [
+        {
+            "measure": line.measure,
+            "metric": line.metric,
+            "value": number(line.found.value),
+            "interval": [number(line.found.low), number(line.found.high)],
+            "items": line.found.items,
+            "chance": number(line.chance),
+            "asked": line.asked,
+            "notes": list(line.notes),
+            "about": about,
+        }
+        for line in lines
+    ]
+    form.add(folder / FILE, said)

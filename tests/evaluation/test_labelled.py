@@ -62,6 +62,14 @@ def test_what_is_no_question_is_named(tmp_path, name, content, said):
         labelled.choices(tmp_path / name)
 
 
+def test_a_gzipped_file_that_is_damaged_is_named(tmp_path):
+    path, whole = tmp_path / "a.jsonl.gz", gzip.compress(b"{}\n" * 9)
+    for raw in (whole[:-9], whole[:10] + b"\xff" * 30):
+        path.write_bytes(raw)
+        with pytest.raises(ValueError, match="a.jsonl.gz cannot be read"):
+            labelled.choices(path)
+
+
 def test_a_table_without_labels_and_a_file_that_is_not_there(tmp_path):
     (tmp_path / "a.tsv").write_text("good\t1\nbad\n")
     with pytest.raises(ValueError, match="a.tsv:2: 1 columns; a text and its label are two"):
