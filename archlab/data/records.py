@@ -202,7 +202,7 @@ def rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, object]
                 for start in range(0, batch.num_rows, AT_ONCE):
                     part = batch.select([*(fields or there)]).slice(start, AT_ONCE)
                     yield from part.to_pylist()
-    except (ValueError, OSError, pyarrow.ArrowException) as error:
+    except (ValueError, OSError, KeyError, pyarrow.ArrowException) as error:  # two of one name, too
         raise ValueError(f"{path}: {error}") from None
 
 

@@ -111,6 +111,11 @@ def test_what_is_cut_or_something_else_is_named(tmp_path):
             (tmp_path / name).write_bytes(raw)
             with pytest.raises(ValueError, match=str(tmp_path / name)):
                 [*records.read(tmp_path / name, ("body",))]
+    twice = pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 2, names=["body"] * 2)
+    pyarrow.parquet.write_table(twice, tmp_path / "a.parquet")
+    for fields in ((), ("body",)):
+        with pytest.raises(ValueError, match='a.parquet: .*"body" exists 2 times'):
+            [*records.rows(tmp_path / "a.parquet", fields)]
     written(tmp_path / "a.parquet", ["some text"])
     with pytest.raises(ValueError, match="it has no column 'text', but number, body$"):
         [*records.read(tmp_path / "a.parquet", ("text",))]
