@@ -1,5 +1,6 @@
 """The command line: one verb is run, and what a user gets wrong is said in one line."""
 
+import ast
 import io
 import sys
 import traceback
@@ -83,6 +84,6 @@ def _usage(error: typer.TyperException) -> str:
         flags = [flag for flag in [*flags, "--help", DEBUG] if flag.startswith("--")]
         return f"{context.command_path} has no {wrong}{nearest(wrong, flags)}"
     if what.startswith("no such command"):
-        verb = what.split("'")[1]
+        verb = ast.literal_eval(what.removeprefix("no such command "))
         return f"there is no command {verb!r}{nearest(verb, context.command.commands)}"
     return f"{context.command_path}: {what}; see {context.command_path} --help"

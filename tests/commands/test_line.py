@@ -13,6 +13,7 @@ from archlab import commands, experiments, run
     "arguments, said",
     [
         (["trian", "quickstart"], "there is no command 'trian', did you mean 'train'?"),
+        (["l'ist"], "there is no command \"l'ist\", did you mean 'list'?"),
         (["shwo", "x"], "did you mean 'show'?"),
         (["reprot"], "did you mean 'report'?"),
         (["confg"], "did you mean 'config'?"),
