@@ -6,14 +6,18 @@ TensorFlow.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archlab.commands import completion
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 WRONG = 2  # exit status
 DEBUG = "--debug"
+WIDE = 160  # letters of a line, where there is no terminal that says
 
 app = typer.Typer(
     name="archlab",
@@ -86,3 +90,17 @@ def note(text: str) -> None:
       text: in a line.
     """
     print(f"archlab: note: {text}", file=sys.stderr)
+
+
+def console() -> "Console":
+    """Makes what tables are printed on.
+
+    Returns:
+      As wide as the terminal; where there is none, as in a file, `WIDE`.
+    """
+    from rich.console import Console
+
+    made = Console(highlight=False)
+    if not made.is_terminal:
+        made.width = WIDE
+    return made

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from archlab.commands import completion
-from archlab.commands.app import Format, Modules, Overrides, Rows, Run, Runs, Step, app, note
+from archlab.commands.app import (
+    Format,
+    Modules,
+    Overrides,
+    Rows,
+    Run,
+    Runs,
+    Step,
+    app,
+    console,
+    note,
+)
 from archlab.spelling import not_one_of
 
 TASK = "Suite.measures=[@Task()]"  # in place of a suite's own
@@ -44,8 +55,6 @@ def evaluate(
     archlab evaluate runs/smoke_* --suite standard --data ./data/eval
     archlab evaluate runs/flan --task my_task --module my_tasks.py
     """
-    from rich.console import Console
-
     from archlab import compiled, config
     from archlab.evaluation import runs as subjects
     from archlab.evaluation import tables
@@ -62,7 +71,7 @@ def evaluate(
             subject = subjects.read(folder, name, step, form, progress.passed, tuple(modules))
             begin = functools.partial(progress.begin, name)
             found[name], seeds[name] = asked.taken(subject, folder, begin), subject.seed
-    Console(highlight=False).print(tables.shown(found, seeds))
+    console().print(tables.shown(found, seeds))
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from archlab.commands.app import Rows, Run, app, note
+from archlab.commands.app import Rows, Run, app, console, note
 
 
 @app.command()
@@ -32,8 +32,6 @@ def finetune(
     archlab finetune runs/mine --train train.tsv --test dev.tsv --out runs/mine_sst2
     archlab finetune runs/bert --train train.tsv --test dev.tsv --seeds 5 --rate 5e-5 --out runs/b
     """
-    from rich.console import Console
-
     from archlab import compiled
     from archlab import finetuning as rooms
     from archlab.evaluation import tables
@@ -50,6 +48,6 @@ def finetune(
     lines = [*found.values()]
     each = {name: [one] for name, one in found.items()}
     table = tables.shown(each, dict(zip(found, range(seeds), strict=True)))
-    Console(highlight=False).print(table)
+    console().print(table)
     print(rooms.summary([one.found.value for one in lines]))
     print(f"the commonest label always: {lines[0].chance:.3f}; {lines[0].notes[0]}")

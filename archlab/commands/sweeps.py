@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archlab.commands import completion
-from archlab.commands.app import Experiment, Modules, Overrides, app
-
-WIDE = 160  # letters of a line, where there is no terminal that says
+from archlab.commands.app import Experiment, Modules, Overrides, app, console
 
 if TYPE_CHECKING:
     from archlab.sweep.grid import Cell
@@ -50,8 +48,6 @@ def sweep(
     archlab sweep quickstart --grid Size.layers=2,4 --grid Run.seed=0:3
     archlab sweep quickstart --grid Schedule.peak=0.001,0.003 --set Stage.tokens=1M --dry-run
     """
-    from rich.console import Console
-
     from archlab import config
     from archlab.launch.call import Call
     from archlab.report import page
@@ -61,11 +57,8 @@ def sweep(
     cells, stop = grid.cells(grids, overrides), context.obj
     name = config.read(experiment, [*overrides, *cells[0].overrides]).name
     folder = out or Path("runs") / f"{name}_sweep"
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
     if dry_run:
-        _plan(console, experiment, folder, cells, overrides, modules)
+        _plan(experiment, folder, cells, overrides, modules)
         return
     told = (*(f"--set={one}" for one in overrides), *(f"--module={one}" for one in modules))
     course = Course(experiment, folder, cells, told)
@@ -83,9 +76,9 @@ def sweep(
     failed = course.take(stop, lambda text: print(f"archlab: {text}", file=sys.stderr, flush=True))
     runs = {cell.name: standing.read(folder / cell.name) for cell in cells}
     there = {name: run for name, run in runs.items() if run is not None}
-    console.print(tables.reached(runs, failed))
+    console().print(tables.reached(runs, failed))
     if (over_seeds := tables.seeds(cells, runs)) is not None:
-        console.print(over_seeds)
+        console().print(over_seeds)
     ended = tables.finished(runs)
     asked = [run.stages[-1]["objectives"] for run in ended.values()]
     for line in tables.notes(tables.spent(ended), asked):
@@ -99,12 +92,12 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _plan(console, experiment: str, folder: Path, cells: "list[Cell]", overrides, modules) -> None:
+def _plan(experiment: str, folder: Path, cells: "list[Cell]", overrides, modules) -> None:
     """Checks and counts all runs."""
     from archlab.sweep import costs, tables
 
     found = costs.counted(experiment, folder, cells, overrides, modules)
     spent = {name: one.ledgers for name, one in found.items()}
-    console.print(tables.planned(spent, {name: one.stands for name, one in found.items()}))
+    console().print(tables.planned(spent, {name: one.stands for name, one in found.items()}))
     for line in tables.notes(spent, [one.asked for one in found.values()]):
         print(line)

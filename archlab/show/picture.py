@@ -151,8 +151,8 @@ def tabulated(found: list[Statistics], width: int = 100) -> list[Table]:
         chosen = slice(first, first + max(1, room))
         drawn = Table("statistics", box=None, padding=(0, GAP, 0, 0), pad_edge=False)
         for one in found[chosen]:
-            # A name is broken where a word of it ends.
-            heading = textwrap.wrap(one.name.replace("_", "_ "), HEADING)
+            # A name beside others is broken where a word of it ends.
+            heading = textwrap.wrap(one.name.replace("_", "_ "), HEADING if found[1:] else width)
             drawn.add_column(Text("\n".join(heading).replace("_ ", "_")), justify="right")
         for label, values in lines.items():
             drawn.add_row(label, *values[chosen])

@@ -26,6 +26,15 @@ def test_numbers_of_one_measure_stand_together():
     assert said[0][4:] == "0.125 0.250 to 0.750 0.500 1,200 causal, a note".split()
 
 
+def test_a_narrow_terminal_loses_no_word():
+    estimate = Estimate(0.125, 0.1, 0.15, 256)
+    said = Line("continuation", "nats per byte", estimate, 5.545, "sentinel", ("100% cut to fit",))
+    console = Console(width=76)
+    with console.capture() as captured:
+        console.print(tables.shown({"a_run_of_another_name": [said]}, {"a_run_of_another_name": 0}))
+    assert "…" not in captured.get()
+
+
 def test_progress_counts_measures_and_questions():
     with tables.Progress(3) as progress:
         progress.begin("run", "pairs")
