@@ -71,7 +71,7 @@ def test_the_readme_and_the_docs_show_command_lines():
     shown = []
     for path in (home / "README.md", *sorted((home / "docs").rglob("*.md"))):
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-        blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        blocks = re.findall(r"```sh[^\n]*\n(.*?)```", text, re.DOTALL)
         lines = [line.removeprefix(".venv/bin/") for block in blocks for line in block.splitlines()]
         shown += [(path.name, line) for line in lines if line.startswith("archlab ")]
     assert len(shown) > 50
