@@ -105,7 +105,8 @@ def _rows(program: Program, recipe: Recipe) -> list[str]:
     row = Row(stage.inputs, stage.targets, program.architecture.kind)
     many = len(recipe.objectives)
     tasks = f"{many} task{'s' if many > 1 else ''}"
-    said = [f"{stage.mixture}: {tasks}, {recipe.vocabulary.size:,} ids"]
+    ids, table = recipe.vocabulary.size, program.size.vocab
+    said = [f"{stage.mixture}: {tasks}, {ids:,} ids{f' of a table of {table:,}' * (ids < table)}"]
     with blame("Stage.mixture", program.number, f"stage {stage.name}: "):
         for number, task in enumerate(recipe.content["tasks"]):
             if task["objective"]:

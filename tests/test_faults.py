@@ -60,6 +60,9 @@ def test_text_is_looked_at_and_not_encoded(look, tmp_path):
     with pytest.raises(ValueError, match="Size.vocab=300 is too small"):
         look("text", own, "Size.vocab=300")
     assert look("text", own) == ["python_stdlib_span_corruption: 1 task, 384 ids"]
+    assert look("text", own, "Size.vocab=32128") == [
+        "python_stdlib_span_corruption: 1 task, 384 ids of a table of 32,128"
+    ]
     assert not list(tmp_path.glob("cache/stores/*")) and list(
         tmp_path.glob("cache/recipes/found/*")
     )

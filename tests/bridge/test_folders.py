@@ -46,8 +46,8 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
 def test_more_layers_than_there_are_arrays_are_refused_at_once(tmp_path):
     folders.write(models.of(LLAMA), tmp_path / "out")
     path = tmp_path / "out" / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": 10**12}))
-    with pytest.raises(ValueError, match="holds 20 arrays, and config.json says 1000000000000"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": 10**6}))
+    with pytest.raises(ValueError, match="holds 20 arrays, and config.json says 1000000"):
         folders.read(tmp_path / "out")
 
 
