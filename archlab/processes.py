@@ -36,6 +36,7 @@ LAST = (
     4 * BREATH
 )  # seconds after which the first ends, through whom they hear: JAX ends who is left
 FAILED = "archlab/failed"
+TASKS = "SLURM_NTASKS"  # Slurm's own count of a step's processes, where it is a step's
 SIGNS = ("Gloo", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")  # of an error: nobody answers
 ERRORS = 2  # standard error, whatever Python has put in its place
 
@@ -102,8 +103,9 @@ def _join(
     if processes is not None and not 0 <= process < processes:
         raise Refusal(f"--process={process} of --processes={processes}; it is in [0, {processes})")
     is_told = coordinator is not None
-    if processes == 1 or not is_told and xla_bridge.backends_are_initialized():
-        return False  # who has computed already, as in a notebook, is alone
+    is_alone = xla_bridge.backends_are_initialized() or os.environ.get(TASKS) == "1"
+    if processes == 1 or not is_told and is_alone:
+        return False  # as is who has computed already, in a notebook say
     # What they hear, they agree on (`Agreed`); JAX would take SIGTERM for itself.
     jax.config.update("jax_enable_preemption_service", False)
     try:

@@ -122,3 +122,15 @@ def test_half_of_what_is_needed_to_join_is_refused(given, said):
 def test_where_there_are_no_others_nobody_is_waited_for(given):
     with processes.joined(**given):
         assert processes.many() == 1
+
+
+def test_the_only_process_of_a_step_of_slurm_joins_nobody(monkeypatch):
+    """JAX would, and at the end wait for itself to leave."""
+    monkeypatch.setattr(processes.xla_bridge, "backends_are_initialized", lambda: False)
+    monkeypatch.setattr(processes, "jax", None)  # nothing of which is needed by who is alone
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    with processes.joined():
+        assert processes.many() == 1 and processes.is_first()
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    with pytest.raises(AttributeError, match="config"), processes.joined():
+        pass

@@ -17,7 +17,8 @@ from archlab import experiments, record
 from tests import corpus
 
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-DAEMONS = ("slurmctld", "slurmd")
+# A node is called what every machine finds, since the run looks for its first node by that name.
+DAEMONS = {"slurmctld": (), "slurmd": ("-N", "localhost")}
 STEPS = 60
 FORM = """
 ClusterName=one
@@ -35,8 +36,8 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
-PartitionName=all Nodes={host} Default=YES State=UP
+NodeName=localhost NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
+PartitionName=all Nodes=localhost Default=YES State=UP
 """
 
 
@@ -74,9 +75,9 @@ def cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", str(conf))
     started = []
     try:
-        for name in DAEMONS:
+        for name, own in DAEMONS.items():
             with open(tmp_path / f"{name}.log", "w") as log:
-                words = [name, "-D", "-f", str(conf)]
+                words = [name, "-D", *own, "-f", str(conf)]
                 started.append(subprocess.Popen(words, stdout=log, stderr=log))
         until(lambda: "idle" in subprocess.run(["sinfo"], capture_output=True, text=True).stdout)
         yield host
@@ -119,7 +120,7 @@ def test_a_run_that_is_told_to_stop_is_asked_for_again_and_ends_whole(cluster, t
     stood = steps()
     assert 0 < len(stood) < STEPS
 
-    launch("--name=other")
+    launch("--name=other", f"--out={tmp_path / 'other'}")
     until(lambda: "other" in asked("squeue", "--noheader", "--format=%j"))
     launch("--name=other", "--cleanup")
     until(lambda: "other" not in asked("squeue", "--noheader", "--format=%j"))
