@@ -67,9 +67,10 @@ def shown(found: dict[str, list[Line]], seeds: dict[str, int]) -> table.Table:
     made = table.Table(box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = ("seed", "value", "95 % interval", "chance", "items")
     for heading in ("measure", "run", *numbers, "asked as"):
-        is_number = heading in numbers
-        side = "right" if is_number else "left"
-        made.add_column(heading, justify=side, no_wrap=is_number, overflow="fold")
+        if heading in numbers:
+            made.add_column(heading, justify="right", no_wrap=True)
+        else:
+            made.add_column(heading, overflow="fold")
     measured = [(line, run) for run, lines in found.items() for line in lines]
     order = list(dict.fromkeys((line.measure, line.metric) for line, _ in measured))
     for key in order:
