@@ -5,12 +5,12 @@ import functools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 
 from archlab.kernels import interval
 from archlab.model import position
 from archlab.model.layers import Kept, Layer
 from archlab.model.norm import HeadNorm
+from archlab.model.product import product
 from archlab.model.sight import Sight
 
 WEIGHTS = (
@@ -71,7 +71,7 @@ class Attention(Layer):
         Returns:
           What was read, as x_BLD, and the keys and values that were asked of each memory.
         """
-        query_BLHK = jnp.einsum("BLD,DHK->BLHK", x_BLD, self.query_DHK)
+        query_BLHK = product("BLD,DHK->BLHK", x_BLD, self.query_DHK)
         query_BLHK = self._evened(self._biased(query_BLHK, "query_bias_HK"), "query_norm")
         if self.size.kv_ratio != 1:
             query_BLHK *= self.size.kv_ratio**0.5
@@ -82,7 +82,7 @@ class Attention(Layer):
         kept = [self._kept(one) for one in asked]
         reads = [self._read(query_BLHK, *one) for one in zip(kept, asked, strict=True)]
         read_BLHK, _ = functools.reduce(lambda one, other: interval.merge(*one, *other), reads)
-        out_BLD = jnp.einsum("BLHK,HKD->BLD", read_BLHK, self.out_HKD)
+        out_BLD = product("BLHK,HKD->BLD", read_BLHK, self.out_HKD)
         return self._biased(out_BLD, "out_bias_D"), kept
 
     def _read(self, query_BLHK: jax.Array, kept: Kept, asked: Asked) -> tuple[jax.Array, jax.Array]:
@@ -102,9 +102,9 @@ class Attention(Layer):
         if state_BMD is None:
             assert asked.kept is not None, "there is neither a memory nor what was kept of one"
             return asked.kept
-        key_BMGK = jnp.einsum("BMD,DGK->BMGK", state_BMD, self.key_DGK)
+        key_BMGK = product("BMD,DGK->BMGK", state_BMD, self.key_DGK)
         key_BMGK = self._evened(self._biased(key_BMGK, "key_bias_GK"), "key_norm")
-        value_BMGK = jnp.einsum("BMD,DGK->BMGK", state_BMD, self.value_DGK)
+        value_BMGK = product("BMD,DGK->BMGK", state_BMD, self.value_DGK)
         value_BMGK = self._biased(value_BMGK, "value_bias_GK")
         if sight.turn_K is not None:
             key_BMGK = position.rotate(key_BMGK, sight.position_BM, sight.turn_K)

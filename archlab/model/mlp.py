@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from archlab.model.layers import Layer
+from archlab.model.product import product
 
 _exact = functools.partial(jax.nn.gelu, approximate=False)
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -30,13 +30,13 @@ class Mlp(Layer):
     def __call__(self, x_BLD: jax.Array) -> jax.Array:
         """Args: x_BLD: normalised. Returns: what is added to the stream."""
         bend = ACTIVATIONS[self.architecture.activation]
-        hidden_BLF = jnp.einsum("BLD,DF->BLF", x_BLD, self.weight("up_DF", fan_in="D"))
+        hidden_BLF = product("BLD,DF->BLF", x_BLD, self.weight("up_DF", fan_in="D"))
         hidden_BLF = self.biased(hidden_BLF, "up_bias_F")
         if not self.architecture.is_gated:
             hidden_BLF = bend(hidden_BLF)
         else:
-            gate_BLF = jnp.einsum("BLD,DF->BLF", x_BLD, self.weight("gate_DF", fan_in="D"))
+            gate_BLF = product("BLD,DF->BLF", x_BLD, self.weight("gate_DF", fan_in="D"))
             hidden_BLF *= bend(self.biased(gate_BLF, "gate_bias_F"))
         hidden_BLF = self.dropped(self.place("hidden_BLF", hidden_BLF))
-        out_BLD = jnp.einsum("BLF,FD->BLD", hidden_BLF, self.weight("down_FD", fan_in="F"))
+        out_BLD = product("BLF,FD->BLD", hidden_BLF, self.weight("down_FD", fan_in="F"))
         return self.biased(out_BLD, "down_bias_D")

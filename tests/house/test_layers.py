@@ -19,8 +19,8 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 LAYERS = """
 0  axes batch census chips directory footprint form progress refusal spelling stop
    evaluation/choice evaluation/estimate kernels/flash kernels/interval kernels/tile
-   model/position report/fairness report/ink report/names report/numbers sweep/grid train/loss
-   data/chance data/examples data/huggingface data/memory data/places data/recognition
+   model/position model/product report/fairness report/ink report/names report/numbers sweep/grid
+   train/loss data/chance data/examples data/huggingface data/memory data/places data/recognition
    data/records data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
    bridge/configuration bridge/shards evaluation/labelled evaluation/lines evaluation/manner
