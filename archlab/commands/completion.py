@@ -5,6 +5,7 @@ than typing the name.
 """
 
 import ast
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ HOMES = {
     "launch/slurm": ("Slurm",),
     "launch/xpk": ("Xpk",),
 }
+PARENTS = ("launch/machines",)  # rooms of classes whose fields those have too
 
 
 def experiments(incomplete: str) -> list[str]:
@@ -94,14 +96,16 @@ def keys() -> list[str]:
       Each as "Class.field".
     """
     package = Path(__file__).parent.parent
-    found = []
-    for room, names in HOMES.items():
-        tree = ast.parse((package / f"{room}.py").read_text(encoding="utf-8"))
-        for kind in tree.body:
-            if isinstance(kind, ast.ClassDef) and kind.name in names:
+    fields: dict[str, list[str]] = {}
+    for room in (*PARENTS, *HOMES):
+        for kind in ast.parse((package / f"{room}.py").read_text(encoding="utf-8")).body:
+            if isinstance(kind, ast.ClassDef):
+                inherited = [fields.get(ast.unparse(parent), []) for parent in kind.bases]
                 lines = [line.target for line in kind.body if isinstance(line, ast.AnnAssign)]
-                found += [f"{kind.name}.{one.id}" for one in lines if isinstance(one, ast.Name)]
-    return found
+                own = [one.id for one in lines if isinstance(one, ast.Name)]
+                fields[kind.name] = [*itertools.chain(*inherited), *own]
+    named = itertools.chain(*HOMES.values())
+    return [f"{name}.{field}" for name in named for field in fields[name]]
 
 
 def _stems(folder: str) -> list[str]:

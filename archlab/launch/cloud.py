@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from archlab import experiments
-from archlab.launch.call import Call, Job, line, word
-from archlab.launch.machines import OTHERWISE, Machines, worst
+from archlab.launch.call import Call, Job, line
+from archlab.launch.machines import OTHERWISE, Slices, worst
 from archlab.refusal import Refusal
 
 PAUSE = 20.0  # seconds between two looks
@@ -23,19 +23,16 @@ SCRIPT = "tpu.sh"
 
 
 @dataclasses.dataclass(frozen=True)
-class CloudTPU(Machines):
+class CloudTPU(Slices):
     """TPU VMs of one queued resource, which run a container each.
 
     Args:
       type: of accelerator, as "v5litepod-256".
       runtime: version of the VMs' software.
       zone: that they are in.
-      image: of the container, from the Dockerfile.
       project: that pays; gcloud's own unless given.
-      slices: of that type.
       spot: whether they are cheaper and may be taken away.
       share: a disk that all hosts see, as NFS calls it: "10.0.0.2:/share"; "" leaves each its own.
-      mount: where it is seen.
       service_account: that the VMs act for; the project's own unless given.
 
     Raises:
@@ -48,22 +45,18 @@ class CloudTPU(Machines):
     type: str
     runtime: str
     zone: str
-    image: str
     project: str = ""
-    slices: int = 1
     spot: bool = False
     share: str = ""
-    mount: str = "/share"
     service_account: str = ""
 
     def __post_init__(self):
-        for name in ("type", "runtime", "zone", "image", "mount"):
-            word(f"CloudTPU.{name}", getattr(self, name))
-        for name in ("project", "share", "service_account"):
-            word(f"CloudTPU.{name}", getattr(self, name), may_be_empty=True)
+        super().__post_init__()
+        self._words("type", "runtime", "zone")
+        self._words("project", "share", "service_account", may_be_empty=True)
         if not self.chips[1]:
-            said = f"CloudTPU.slices={self.slices}; it is 1 or more"
-            raise Refusal(said, "CloudTPU.slices")
+            said = f"CloudTPU.type={self.type!r} is half a chip; it counts cores, two to a chip"
+            raise Refusal(said, "CloudTPU.type")
         if self.spot and not self.share:
             raise Refusal(
                 "CloudTPU.spot=True takes the disks with the machines; CloudTPU.share names one "
@@ -79,18 +72,7 @@ class CloudTPU(Machines):
             kinds = ", ".join(f"{kind}-…" for kind in KINDS)
             raise Refusal(f"CloudTPU.type={self.type!r}; the kinds are {kinds}", "CloudTPU.type")
         many = int(found[2]) // (2 if found[1] in CORES else 1)
-        return KINDS[found[1]], many * max(self.slices, 0)
-
-    def out(self, name: str) -> str:
-        """The run directory where none is named: on the disk that all hosts see.
-
-        Args:
-          name: of the experiment.
-
-        Returns:
-          A path, there.
-        """
-        return f"{self.mount}/runs/{name}"
+        return KINDS[found[1]], many * self.slices
 
     def launched(self, job: Job) -> list[Call]:
         """What starts a run: the request, and once it is granted, what each slice is told.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from archlab import experiments
-from archlab.launch.call import Call, Job, line, word
+from archlab.launch.call import Call, Job, line
 from archlab.launch.machines import OTHERWISE, Machines, worst
 from archlab.refusal import Refusal
 
@@ -57,7 +57,7 @@ class Hosts(Machines):
                 raise Refusal(said, "Hosts.hosts")
         if not self.folder:
             raise Refusal("Hosts.folder=''; it is a folder there", "Hosts.folder")
-        word("Hosts.program", self.program)
+        self._words("program")
         if not 0 < self.port < 2**16:
             raise Refusal(f"Hosts.port={self.port}; it is in [1, {2**16})", "Hosts.port")
 
@@ -156,9 +156,7 @@ class Local(Machines):
     port: int = 0
 
     def __post_init__(self):
-        if self.processes < 1:
-            said = f"Local.processes={self.processes}; it is 1 or more"
-            raise Refusal(said, "Local.processes")
+        self._counts(processes=1)
         if not 0 <= self.port < 2**16:
             raise Refusal(f"Local.port={self.port}; it is in [0, {2**16})", "Local.port")
 

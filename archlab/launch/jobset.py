@@ -8,8 +8,8 @@ import json
 import math
 import re
 
-from archlab.launch.call import Call, Job, word
-from archlab.launch.machines import Machines
+from archlab.launch.call import Call, Job
+from archlab.launch.machines import Slices
 from archlab.refusal import Refusal
 from archlab.spelling import not_one_of
 
@@ -28,16 +28,13 @@ JOBSET = "jobset.sigs.k8s.io/jobset-name"
 
 
 @dataclasses.dataclass(frozen=True)
-class JobSet(Machines):
+class JobSet(Slices):
     """Slices of TPUs that a cluster has or makes, as a JobSet: GKE, by kubectl.
 
     Args:
       kind: of TPU: "v4", "v5e", "v5p" or "v6e".
       topology: of a slice, as GKE writes it: "16x16".
-      image: of the container, from the Dockerfile.
       claim: a persistent volume claim that all hosts can write to, for the run directory.
-      mount: where it is seen.
-      slices: of that topology.
       spot: whether the machines are cheaper and may be taken away.
       restarts: of the whole, at most.
       namespace: of the cluster; kubectl's own unless given.
@@ -53,10 +50,7 @@ class JobSet(Machines):
 
     kind: str
     topology: str
-    image: str
     claim: str
-    mount: str = "/share"
-    slices: int = 1
     spot: bool = False
     restarts: int = 100
     namespace: str = ""
@@ -64,20 +58,16 @@ class JobSet(Machines):
     secret: str = "archlab"
 
     def __post_init__(self):
-        for name in ("image", "claim", "mount", "secret"):
-            word(f"JobSet.{name}", getattr(self, name))
-        for name in ("namespace", "context"):
-            word(f"JobSet.{name}", getattr(self, name), may_be_empty=True)
+        super().__post_init__()
+        self._words("claim", "secret")
+        self._words("namespace", "context", may_be_empty=True)
+        self._counts(restarts=0)
         if self.kind not in ACCELERATORS:
             said = f"JobSet.kind={not_one_of(self.kind, ACCELERATORS)}"
             raise Refusal(said, "JobSet.kind")
         if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", self.topology):
             said = f"JobSet.topology={self.topology!r}; it is written as 16x16, or as 4x8x8"
             raise Refusal(said, "JobSet.topology")
-        for name, least in (("slices", 1), ("restarts", 0)):
-            if getattr(self, name) < least:
-                said = f"JobSet.{name}={getattr(self, name)}; it is {least} or more"
-                raise Refusal(said, f"JobSet.{name}")
 
     @property
     def chips(self) -> tuple[str, int]:
@@ -88,17 +78,6 @@ class JobSet(Machines):
     def _slice(self) -> int:
         """Chips of a slice."""
         return math.prod(map(int, self.topology.split("x")))
-
-    def out(self, name: str) -> str:
-        """The run directory where none is named: on the disk that all hosts see.
-
-        Args:
-          name: of the experiment.
-
-        Returns:
-          A path, there.
-        """
-        return f"{self.mount}/runs/{name}"
 
     def launched(self, job: Job) -> list[Call]:
         """What starts a run: one call, which hands the manifest over.

@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
-from archlab.launch.call import Call, Job
+from archlab.launch.call import Call, Job, word
+from archlab.refusal import Refusal
 
 OTHERWISE = 3  # exit status from which on another start may end otherwise; 1 and 2 are for good
 SIGNALS = 128  # a shell's offset for what a signal ended
@@ -87,6 +88,52 @@ class Machines:
         for call in self.launched(job):
             call.run()
         return 0
+
+    def _words(self, *names: str, may_be_empty: bool = False) -> None:
+        """Refuses settings that are no words."""
+        for name in names:
+            word(f"{type(self).__name__}.{name}", getattr(self, name), may_be_empty)
+
+    def _counts(self, **least: int) -> None:
+        """Refuses settings that are less than they can be."""
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                setting = f"{type(self).__name__}.{name}"
+                said = f"{setting}={getattr(self, name)}; it is {low} or more"
+                raise Refusal(said, setting)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Slices(Machines):
+    """Slices of TPUs, whose hosts run a container each and see one disk.
+
+    Args:
+      image: of the container, from the Dockerfile.
+      slices: how many, all of one shape.
+      mount: where the disk is seen.
+
+    Raises:
+      ValueError: what is no word, or no slice.
+    """
+
+    image: str
+    slices: int = 1
+    mount: str = "/share"
+
+    def __post_init__(self):
+        self._words("image", "mount")
+        self._counts(slices=1)
+
+    def out(self, name: str) -> str:
+        """The run directory where none is named: on the disk that all hosts see.
+
+        Args:
+          name: of the experiment.
+
+        Returns:
+          A path, there.
+        """
+        return f"{self.mount}/runs/{name}"
 
 
 def worst(statuses: list[int]) -> int:

@@ -5,7 +5,7 @@ import re
 import sys
 
 from archlab import experiments
-from archlab.launch.call import Call, Job, word
+from archlab.launch.call import Call, Job
 from archlab.launch.machines import Machines
 from archlab.refusal import Refusal
 
@@ -48,15 +48,11 @@ class Slurm(Machines):
     program: str = ""
 
     def __post_init__(self):
-        for name, least in (("nodes", 1), ("gpus", 0), ("cpus", 0), ("notice", 1), ("restarts", 0)):
-            if getattr(self, name) < least:
-                said = f"Slurm.{name}={getattr(self, name)}; it is {least} or more"
-                raise Refusal(said, f"Slurm.{name}")
+        self._counts(nodes=1, gpus=0, cpus=0, notice=1, restarts=0)
         if not re.fullmatch(r"(\d+-)?\d+(:\d\d){0,2}", self.time):
             said = f"Slurm.time={self.time!r}; it is written as 24:00:00, or as 7-00:00:00"
             raise Refusal(said, "Slurm.time")
-        for name in ("partition", "account"):
-            word(f"Slurm.{name}", getattr(self, name), may_be_empty=True)
+        self._words("partition", "account", may_be_empty=True)
 
     @property
     def is_elsewhere(self) -> bool:

@@ -2,25 +2,22 @@
 
 import dataclasses
 
-from archlab.launch.call import Call, Job, line, word
+from archlab.launch.call import Call, Job, line
 from archlab.launch.jobset import GRACE, logs
-from archlab.launch.machines import Machines
+from archlab.launch.machines import Slices
 from archlab.refusal import Refusal
 
 
 @dataclasses.dataclass(frozen=True)
-class Xpk(Machines):
+class Xpk(Slices):
     """Slices of TPUs of a cluster that xpk made.
 
     Args:
       cluster: its name.
       type: of TPU, as "v5litepod-256".
-      image: of the container, from the Dockerfile.
       zone: of the cluster.
       project: that pays; gcloud's own unless given.
-      slices: of that type.
       restarts: of the whole, at most.
-      mount: where the cluster's storage, which xpk attached, is seen.
 
     Raises:
       ValueError: what is no word.
@@ -30,32 +27,15 @@ class Xpk(Machines):
 
     cluster: str
     type: str
-    image: str
     zone: str
     project: str = ""
-    slices: int = 1
     restarts: int = 100
-    mount: str = "/share"
 
     def __post_init__(self):
-        for name in ("cluster", "type", "image", "zone", "mount"):
-            word(f"Xpk.{name}", getattr(self, name))
-        word("Xpk.project", self.project, may_be_empty=True)
-        for name, least in (("slices", 1), ("restarts", 0)):
-            if getattr(self, name) < least:
-                said = f"Xpk.{name}={getattr(self, name)}; it is {least} or more"
-                raise Refusal(said, f"Xpk.{name}")
-
-    def out(self, name: str) -> str:
-        """The run directory where none is named: on the cluster's storage.
-
-        Args:
-          name: of the experiment.
-
-        Returns:
-          A path, there.
-        """
-        return f"{self.mount}/runs/{name}"
+        super().__post_init__()
+        self._words("cluster", "type", "zone")
+        self._words("project", may_be_empty=True)
+        self._counts(restarts=0)
 
     def launched(self, job: Job) -> list[Call]:
         """What starts a run: one workload.

@@ -104,11 +104,12 @@ def described(kind: type) -> tuple[str, dict[str, str]]:
     Returns:
       Its first line, and what each field means.
     """
-    text = griffe.Docstring(inspect.getdoc(kind))
     found = {}
-    for section in text.parse("google", warnings=False):
-        if section.kind is griffe.DocstringSectionKind.parameters:
-            found |= {one.name: " ".join(one.description.split()) for one in section.value}
+    for one in reversed(kind.__mro__[:-1]):  # the fields of its parents are its own
+        text = griffe.Docstring(inspect.getdoc(one))
+        for section in text.parse("google", warnings=False):
+            if section.kind is griffe.DocstringSectionKind.parameters:
+                found |= {one.name: " ".join(one.description.split()) for one in section.value}
     return text.value.splitlines()[0], found
 
 

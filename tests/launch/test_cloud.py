@@ -86,6 +86,8 @@ def test_chips_are_counted_and_what_cannot_be_is_refused():
         tpus(spot=True, share="")
     with pytest.raises(ValueError, match="CloudTPU.slices=0"):
         tpus(slices=0)
+    with pytest.raises(ValueError, match="CloudTPU.type='v4-1' is half a chip"):
+        tpus(type="v4-1")
     with pytest.raises(ValueError, match="CloudTPU.zone='-x'"):
         tpus(zone="-x")
 

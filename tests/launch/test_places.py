@@ -108,7 +108,7 @@ def test_each_override_goes_where_its_key_is():
         ("local", ["Local.proceses=3"], "Local has no 'proceses', did you mean 'processes'?"),
         ("local", ["Slurm.nodes=3"], "Slurm.nodes has no effect: nothing refers to @Slurm()"),
         ("local", ["Local.processes=0"], "Local.processes=0; it is 1 or more"),
-        ("v5e_16", [], "gin/place/v5e_16.gin:3: CloudTPU.zone is not set anywhere"),
+        ("v5e_16", [], "gin/place/v5e_16.gin:3: CloudTPU.image is not set anywhere"),
         ("v5e_16", [*own("v5e_16"), "CloudTPU.type=x"], "--set CloudTPU.type=x: CloudTPU.type='x'"),
     ],
 )
