@@ -3,17 +3,18 @@
 import dataclasses
 import glob
 import itertools
+import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from archlab import form
 from archlab.data import records, sources
 
 PREPARED = "prepared"  # by TensorFlow Datasets; besides the kinds of `records`
-SAMPLED = 100  # records, that fields are told by
+SAMPLED = 100  # records, of all files together, that fields are told by
 SAVED = "dataset_dict.json"  # of several splits, by Hugging Face's `save_to_disk`
 SPLIT = re.compile(r"(?<![a-z])(train|validation|valid|val|dev|test)(?![a-z])", re.IGNORECASE)
 READ = (
@@ -82,7 +83,7 @@ def look(paths: Sequence[str]) -> Find:
     splits, notes = _split(files, here)
     if kind == records.TEXT and len(files) == 1:
         notes = ("a file is one text, so none is held out",)
-    return Find(kind, splits, len(files), _fields(kind, _first(splits["train"])), notes)
+    return Find(kind, splits, len(files), _fields(kind, splits["train"]), notes)
 
 
 def _known(path: str) -> str:
@@ -93,10 +94,6 @@ def _known(path: str) -> str:
     name = here.name.lower()
     meant = next((what for end, what in REMEDIES.items() if re.search(f"{end}$", name)), "")
     raise ValueError(f"{path} is not read: {f'{meant}; ' if meant else ''}what is read is {READ}")
-
-
-def _first(paths: Sequence[str]) -> Path:
-    return sources.found(paths)[0]
 
 
 def _saved(here: list[Path]) -> Find:
@@ -120,7 +117,7 @@ def _saved(here: list[Path]) -> Find:
         records.ROWS,
         splits,
         len(files),
-        _fields(records.ROWS, _first(splits["train"])),
+        _fields(records.ROWS, splits["train"]),
         _left_out(others),
     )
 
@@ -160,14 +157,18 @@ def _condensed(files: list[Path], here: Sequence[Path] = ()) -> list[str]:
     return names
 
 
-def _fields(kind: str, path: Path) -> dict[str, str]:
-    """Fields that hold text in most of a file's first records, and how one of them begins."""
+def _fields(kind: str, paths: Sequence[str]) -> dict[str, str]:
+    """Fields that hold text in most of the files' first records, and how one of them begins."""
     if kind == records.TEXT:
         return {}
+    files = sources.found(paths)
+    files = files[:: math.ceil(len(files) / SAMPLED)]
+    each = math.ceil(SAMPLED / len(files))
+    seen = (itertools.islice(records.READERS[kind](path, ()), each) for path in files)
     many: Counter[str] = Counter()
     first: dict[str, str] = {}
     others, read = set(), 0
-    for one in itertools.islice(_records(kind, path), SAMPLED):
+    for one in itertools.chain.from_iterable(seen):
         read += 1
         for name, value in one.items():
             text = _text(value)
@@ -177,21 +178,13 @@ def _fields(kind: str, path: Path) -> dict[str, str]:
                 first.setdefault(name, text)
     found = {name: first[name] for name in first if many[name] * 2 > read}
     if not found:
+        where = f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
         if not read:
-            raise ValueError(f"{path} is empty: it holds no {kind}")
+            raise ValueError(f"{where} is empty: it holds no {kind}")
         has = f"; they have {', '.join(sorted(map(str, others)))}" if others else ""
         form = ', each an object like {"text": "…"}' if kind == records.LINES and not has else ""
-        raise ValueError(f"no field holds text in most of the first {kind} of {path}{has}{form}")
+        raise ValueError(f"no field holds text in most of the first {kind} of {where}{has}{form}")
     return found
-
-
-def _records(kind: str, path: Path) -> Iterator[dict]:
-    if kind == records.EXAMPLES:
-        yield from records.examples(path)
-    elif kind == records.ROWS:
-        yield from records.rows(path)
-    else:
-        yield from records.objects(path)
 
 
 def _text(value: object) -> str:

@@ -13,8 +13,9 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 TEXT, LINES, EXAMPLES, ROWS = "text", "JSON lines", "TFRecord examples", "rows"
 KINDS = {
@@ -24,6 +25,7 @@ KINDS = {
     ROWS: r"\.(arrow|parquet)",
 }
 AT_ONCE = 1000  # rows
+_BROKEN = (gzip.BadGzipFile, EOFError, zlib.error)  # of a gzipped file
 
 Found = tuple[str, tuple[str, ...], str]
 
@@ -41,7 +43,7 @@ def kind(name: str) -> str:
     Returns:
       A key of `KINDS`; "" for what is not read here.
     """
-    return next((one for one, end in KINDS.items() if re.search(f"{end}$", name)), "")
+    return next((one for one, end in KINDS.items() if re.search(f"(?i){end}$", name)), "")
 
 
 def read(path: Path, fields: tuple[str, ...]) -> Iterator[Found]:
@@ -62,67 +64,31 @@ def read(path: Path, fields: tuple[str, ...]) -> Iterator[Found]:
     """
     none = ("",) * len(fields)
     of = kind(path.name)
-    if of == EXAMPLES:
-        found = (_texts(one, fields) for one in examples(path))
-    elif of == ROWS:
-        found = (_texts(one, fields) for one in rows(path, fields))
-    else:
-        try:
-            with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
-                if of == LINES:
-                    for number, line in lines(file):
-                        yield f":{number}", *parsed(line, fields)
-                else:
-                    text, bucket = _decoded(file.read())
-                    yield ("", (text,), bucket) if len(fields) == 1 else ("", none, "missing_text")
-        except (gzip.BadGzipFile, EOFError, zlib.error):
-            yield "", none, "broken_gzip"
+    if of in (EXAMPLES, ROWS):
+        for number, one in enumerate(READERS[of](path, fields), 1):
+            yield f":{number}", *_texts(one, fields)
         return
-    for number, (texts, bucket) in enumerate(found, 1):
-        yield f":{number}", texts, bucket
-
-
-def lines(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Cuts a file of lines.
-
-    Args:
-      file: its lines, as one that is open for reading has them.
-
-    Yields:
-      The lines that hold something, with their numbers from 1; without the mark of UTF-8 that some
-      editors put before the first, and that no JSON may begin with.
-    """
-    for number, line in enumerate(file, 1):
-        line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        if line.strip():
-            yield number, line.rstrip(b"\n")
-
-
-def parsed(line: bytes, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Reads texts off a line of JSON.
-
-    Args:
-      line: of a .jsonl file.
-      names: of the fields that hold them.
-
-    Returns:
-      The texts, "" where there is none, and what the line counts as, in the words of
-      `sources.Source`: "empty" where the last of them holds nothing but white space.
-    """
-    raw, bucket = _decoded(line)
     try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
-        return ("",) * len(names), "broken_json"
-    texts, kept = _texts(found if isinstance(found, dict) else {}, names)
-    return texts, bucket if kept == "kept" else kept
+        if of == LINES:
+            for number, line in _lines(path):
+                raw, bucket = _decoded(line)
+                found = _object(raw)
+                texts, kept = (none, "broken_json") if found is None else _texts(found, fields)
+                yield f":{number}", texts, bucket if kept == "kept" else kept
+        else:
+            with _opened(path) as file:
+                text, bucket = _decoded(file.read())
+            yield ("", (text,), bucket) if len(fields) == 1 else ("", none, "missing_text")
+    except _BROKEN:
+        yield "", none, "broken_gzip"
 
 
-def objects(path: Path) -> Iterator[dict]:
+def objects(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict]:
     """Reads the objects of a file of lines.
 
     Args:
       path: of the file.
+      fields: unused; each has all of its own.
 
     Yields:
       Each; an empty one for a line that holds something else.
@@ -131,22 +97,18 @@ def objects(path: Path) -> Iterator[dict]:
       ValueError: it is gzipped, and broken.
     """
     try:
-        with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
-            for _, line in lines(file):
-                try:
-                    found = json.loads(line)
-                except (ValueError, RecursionError):
-                    found = {}
-                yield found if isinstance(found, dict) else {}
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        for _, line in _lines(path):
+            yield _object(line) or {}
+    except _BROKEN as error:
         raise ValueError(f"{path} is no whole gzip file: {error}") from None
 
 
-def examples(path: Path) -> Iterator[dict[str, bytes]]:
+def examples(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, bytes]]:
     """Reads the examples of a TFRecord file.
 
     Args:
       path: of the file.
+      fields: unused; each has all of its own.
 
     Yields:
       The features of each tf.train.Example that are one string.
@@ -157,7 +119,7 @@ def examples(path: Path) -> Iterator[dict[str, bytes]]:
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
-    packed = "GZIP" if path.name.endswith(".gz") else ""
+    packed = "GZIP" if _is_gzipped(path) else ""
     try:
         for raw in tf.data.TFRecordDataset(str(path), packed).as_numpy_iterator():
             features = tf.train.Example.FromString(raw).features.feature
@@ -188,7 +150,7 @@ def rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, object]
 
     try:
         with pyarrow.memory_map(str(path)) as file:
-            if path.suffix == ".parquet":
+            if path.suffix.lower() == ".parquet":
                 opened = pyarrow.parquet.ParquetFile(file)
                 there, batches = opened.schema_arrow.names, opened.iter_batches(AT_ONCE)
                 if fields and {*fields} <= {*there}:
@@ -204,6 +166,44 @@ def rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, object]
                     yield from part.to_pylist()
     except (ValueError, OSError, KeyError, pyarrow.ArrowException) as error:  # two of one name, too
         raise ValueError(f"{path}: {error}") from None
+
+
+# Who reads the records of a file of a kind, of all of which but whole texts there are several.
+READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[dict]]] = {
+    LINES: objects,
+    EXAMPLES: examples,
+    ROWS: rows,
+}
+
+
+def _is_gzipped(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, (gzip.open if _is_gzipped(path) else open)(path, "rb"))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines that hold something, with their numbers from 1.
+
+    Without the mark of UTF-8 that some editors put before the first, and that no JSON may begin
+    with.
+    """
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if line.strip():
+                yield number, line.rstrip(b"\n")
+
+
+def _object(line: str | bytes) -> dict | None:
+    """The object that a line of JSON holds; an empty one of another value, None of no JSON."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):  # besides what is no JSON: numbers and depths too great
+        return None
+    return found if isinstance(found, dict) else {}
 
 
 def _texts(found: dict, names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

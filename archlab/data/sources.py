@@ -263,7 +263,7 @@ def _find(root: Path, suffixes, is_wanted: Callable[[str], bool]) -> tuple[str, 
         directories[:] = filter(is_wanted, directories)  # the others are not walked
         for name in filter(is_wanted, names):
             path = Path(here, name)
-            if name.endswith(suffixes) and path.is_file():
+            if name.lower().endswith(suffixes) and path.is_file():
                 found.append(path.relative_to(root).as_posix())
     return tuple(sorted(found))
 

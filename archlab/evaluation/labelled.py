@@ -74,7 +74,7 @@ def table(path: Path) -> tuple[list[str], list[str]]:
     Raises:
       ValueError: it is not there, or a line has not both.
     """
-    if path.name.removesuffix(".gz").endswith(".jsonl"):
+    if path.name.lower().removesuffix(".gz").endswith(".jsonl"):
         pairs = [(field(one, "text", path), str(one.get("label", ""))) for one in lines(path)]
     else:
         rows = csv.reader(_text(path).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -101,7 +101,7 @@ def choices(path: Path) -> list[Choice]:
     Raises:
       ValueError: it is none of those, or a label stands for no choice.
     """
-    found = list(_copa(path)) if path.suffix == ".xml" else list(lines(path))
+    found = list(_copa(path)) if path.suffix.lower() == ".xml" else list(lines(path))
     if not found:
         raise ValueError(f"{path} holds no question")
     if "goal" in found[0]:
@@ -176,6 +176,6 @@ def _content(path: Path) -> bytes:
         )
     content = path.read_bytes()
     try:
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None

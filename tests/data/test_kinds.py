@@ -46,6 +46,16 @@ def test_a_field_is_text_if_most_records_have_it(home):
     assert kinds.look(["a.jsonl"]).fields == {"title": "t", "body": "b"}
 
 
+def test_fields_are_those_of_all_files(home):
+    lines(home / "data" / "a.jsonl", {"title": "t"})
+    for name in ("b.jsonl", "c.jsonl"):
+        lines(home / "data" / name, {"body": "b"})
+    assert kinds.look(["data"]).fields == {"body": "b"}
+    lines(home / "data" / "d.jsonl", {"title": "t"})
+    with pytest.raises(ValueError, match="a.jsonl and 3 more; they have body, title"):
+        kinds.look(["data"])
+
+
 def test_whole_files_have_no_fields(home):
     (home / "notes").mkdir()
     for name in ("notes/a.txt", "notes/b.txt"):

@@ -73,6 +73,13 @@ def test_records_of_every_kind_of_file(tmp_path, name):
     assert twice == [(text, text) for text, bucket in KEPT if bucket == "kept"]
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json.gz", "a.parquet", "a.arrow", "a.tfrecord.gz"])
+def test_an_ending_may_be_of_great_letters(tmp_path, name):
+    path = written(tmp_path / name, [text for text, _ in KEPT])
+    wanted = [*records.read(path, ("body",))]
+    assert [*records.read(path.rename(tmp_path / name.upper()), ("body",))] == wanted
+
+
 def test_bytes_that_are_no_utf8_are_marked(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as file:
         file.write(example(body=b"caf\xe9"))

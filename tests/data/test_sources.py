@@ -89,6 +89,12 @@ def test_text_comes_as_it_was_written(tmp_path):
     }
 
 
+def test_a_folder_has_files_of_great_endings_too(tmp_path):
+    (tmp_path / "A.TXT").write_text("one")
+    (tmp_path / "B.JSONL.GZ").write_bytes(gzip.compress(b'{"text": "two"}'))
+    assert both(tmp_path)[0] == {"A.TXT": "one", "B.JSONL.GZ:1": "two"}
+
+
 def test_broken_gzip_is_counted_and_left_out(tmp_path):
     whole = gzip.compress(b"text " * 100)
     changed = whole[:15] + b"\xff\xff\xff" + whole[18:]

@@ -11,9 +11,9 @@ COPA = """<copa-corpus><item id="1" asks-for="{}" most-plausible-alternative="2"
 
 def test_a_table_is_two_columns_or_lines_of_json(tmp_path):
     (tmp_path / "a.tsv").write_text('it "is" good\t1\nbad\t0\n')
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"text": "good", "label": 1}\n\n'))
+    (tmp_path / "a.JSONL.gz").write_bytes(gzip.compress(b'{"text": "good", "label": 1}\n\n'))
     assert labelled.table(tmp_path / "a.tsv") == (['it "is" good', "bad"], ["1", "0"])
-    assert labelled.table(tmp_path / "a.jsonl.gz") == (["good"], ["1"])
+    assert labelled.table(tmp_path / "a.JSONL.gz") == (["good"], ["1"])
 
 
 @pytest.mark.parametrize("asks, link", [("cause", "because"), ("effect", "so")])
