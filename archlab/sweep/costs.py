@@ -64,21 +64,25 @@ def counted(
                     modules.load(name)
             with read.placed():
                 run = read.run.in_order()
+                where = out / cell.name
+                looks = dict(faults.looks(run, "", jax.device_count(), where, tuple(own)))
+                looks["paths"]()
                 _check(run)
                 if (text := _text(run)) not in looked:
                     looked.add(text)
-                    looks = faults.looks(run, "", jax.device_count(), out / cell.name, tuple(own))
-                    for _, look in looks:
-                        look()
-            directory.compare(out / cell.name, plain.kept(read.name, run, tuple(own)))
+                    looks["text"]()
+            directory.compare(where, plain.kept(read.name, run, tuple(own)))
         except ValueError as error:
             raise ValueError(f"{cell.name}: {error}") from error
-        found[cell.name] = _counted(run, standing.of(out / cell.name))
+        found[cell.name] = _counted(run, standing.of(where))
     return found
 
 
 def _check(run: Run) -> None:
-    """Finds what does not fit the devices, as training does."""
+    """Finds what does not fit the devices that are here, as training does.
+
+    Why no look at the mesh: those are at chips that need not be here, and know no kernel of theirs.
+    """
     mesh = run.mesh.build()
     for number in range(len(run.stages)):
         Program(run, number, mesh).check()

@@ -72,3 +72,9 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path):
     assert [one.stands for one in found.values()] == ["finished", "new"]
     with pytest.raises(ValueError, match=r"^seed=0: .* holds a run with other settings"):
         costs.counted(EXPERIMENT, tmp_path, cells, ["Size.layers=3"])
+
+
+def test_each_cell_has_a_directory_to_be_written(tmp_path):
+    (tmp_path / "seed=1").write_text("")
+    with pytest.raises(ValueError, match="^seed=1: .* is a file; --out names a directory"):
+        costs.counted(EXPERIMENT, tmp_path, grid.cells(["Run.seed=0:2"]))
