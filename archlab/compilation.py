@@ -21,7 +21,7 @@ from archlab.train import loss
 
 STRONGER = {"none": ("minimal", "full"), "minimal": ("full",), "offload": ("full",), "full": ()}
 FULL, HBM = "RESOURCE_EXHAUSTED", "HBM"  # kernels may exhaust smaller memories
-SIZES = ("argument", "output", "alias", "temp", "generated_code")  # as JAX names them
+SIZES = ("argument", "output", "alias", "temp", "generated_code", "host_temp")  # as JAX names them
 MOST = 64  # times more microbatches than there were, beyond which the rows are hardly rows
 
 
@@ -99,7 +99,7 @@ class Compilation:
                 "seconds": time.perf_counter() - since,
             }
 
-        about = [self.topology, self.slices, compiled.OPTIONS["tpu"], lowered.as_text()]
+        about = [self.topology, self.slices, compiled.OPTIONS["tpu"], SIZES, lowered.as_text()]
         about += [importlib.metadata.version(name) for name in ("jax", "jaxlib", "libtpu")]
         about += [os.environ.get(name) for name in ("LIBTPU_INIT_ARGS", "XLA_FLAGS")]
         return compiled.remembered("\n".join(map(str, about)), make)
@@ -136,6 +136,11 @@ class Compilation:
             "temporaries": said["temp"],
             "program": said["generated_code"],
         }
+
+    @property
+    def offloaded(self) -> int:
+        """Bytes of one chip's temporaries that are in its host's memory."""
+        return self.said["bytes"]["host_temp"]
 
     @functools.cached_property
     def census(self) -> census.Census:

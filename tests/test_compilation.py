@@ -71,6 +71,14 @@ def test_each_architecture_compiles_for_a_slice(name):
     assert one.mfu[1] == pytest.approx(flops.total / 4 / 197e12 / worst)
 
 
+def test_what_is_offloaded_is_in_the_host_s_memory():
+    """Products with weights that a gradient reads, in bfloat16: of attention four, of mlp two."""
+    one = Compilation(smoke("causal_decoder", Mesh(data=4), remat="offload"), 0, "v5e:2x2")
+    positions = SIZE.layers * 2 * 384
+    products = 2 * positions * (4 * SIZE.embed + 2 * SIZE.mlp)
+    assert products <= one.offloaded <= products + 2 * positions * SIZE.embed  # and little else
+
+
 def test_experts_compile_for_a_slice():
     """Tokens are gathered for the experts of each device, and what they made is scattered."""
     size = dataclasses.replace(SIZE, experts=4, choices=2)

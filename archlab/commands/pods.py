@@ -190,6 +190,8 @@ def _said(one: "Compilation") -> list[str]:
         f"  fits           {_bytes(sum(held.values()))} of {_bytes(one.chip.bytes)} a chip:",
         f"{'':17}{parts}",
     ]
+    if one.offloaded:
+        lines.append(f"  offloaded      {_bytes(one.offloaded)} a chip, to its host's memory")
     largest = [f"{name} ({_bytes(size)})" for name, size in one.arrays[:FEW]]
     lines += [f"  largest        {largest[0]}", *(f"{'':17}{other}" for other in largest[1:])]
     for title, found in (("in a slice", one.census.within), ("across slices", one.census.across)):
@@ -204,8 +206,8 @@ def _said(one: "Compilation") -> list[str]:
         f"  MFU            {high:.1%}, else {low:.1%}; estimated, {one.census.cycles:.3g} cycles"
         f" at {one.chip.clock / 1e9:.3g} GHz",
     ]
-    if one.census.across:
-        lines.append(f"{'':17}without the time of what crosses between slices")
+    unseen = {"crosses between slices": one.census.across, "goes to hosts and back": one.offloaded}
+    lines += [f"{'':17}without the time of what {way}" for way, is_so in unseen.items() if is_so]
     if one.census.kernels:
         lines.append(
             f"  kernels        {one.census.kernels:.0f} calls, taken to run at the chip's peak"
