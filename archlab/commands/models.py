@@ -95,10 +95,11 @@ def surgery(
     from archlab.surgery.choices import Surgery
 
     read = trained.load(run, step)
+    had = read.model.architecture
     wanted = {"layers": layers, "encoder_layers": encoder_layers, "vocab": vocab}
     model, outcome = operation.operate(
         runs.of(read),
-        architecture or read.model.architecture.name,
+        had.named(architecture or had.name),
         {name: many for name, many in wanted.items() if many is not None},
         Surgery(cross, depth, table),
         seed,

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from archlab import batch
+from archlab.architecture import Architecture
 from archlab.bridge.model import Model
 from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
@@ -21,13 +22,17 @@ from archlab.train.state import State
 
 
 def operate(
-    model: Model, name: str, extents: dict[str, int], surgery: Surgery, seed: int = 0
+    model: Model,
+    architecture: Architecture,
+    extents: dict[str, int],
+    surgery: Surgery,
+    seed: int = 0,
 ) -> tuple[Model, Outcome]:
     """Makes one model of another, on this machine's first device.
 
     Args:
       model: any.
-      name: of the architecture that is wanted; its ingredients are the model's.
+      architecture: the one that is wanted.
       extents: fields of `Size` that are wanted, and their values.
       surgery: how.
       seed: of what is drawn.
@@ -38,7 +43,6 @@ def operate(
     Raises:
       Refusal: the one cannot be made of the other, or not in this way.
     """
-    architecture = model.architecture.named(name)
     size = dataclasses.replace(model.size.within(architecture.stacks), **extents)
     old, new = Transformer(model.size, model.architecture), Transformer(size, architecture)
     compatibility.check(old, new, surgery)

@@ -25,6 +25,7 @@ ROWS = "VU"  # dimensions that may have more or fewer rows than they had
 LAYERS = "/layers/"  # weights of which each layer has its own, outermost
 OWN, OTHER = "/layers/attention", "/layers/cross"
 OUT = ("out_", "down_")  # products whose sums are added to the stream, and their biases
+HEAD, TABLE = "head/head_DV", "embedding/table_VD"  # the one is the other turned, where it is tied
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +36,15 @@ class Origin:
       path: of the new weight.
       shape: of it.
       source: path of the old weight; "" where there is none.
-      was: shape of that.
+      was: shape of that, as the new one lays it.
       layers: the old layer of each new one, outermost; none where the weight is no layers'.
       axis: dimension whose rows are more or fewer than they were; None where none is.
       rows: what rows begin as that there were not, of `choices.ROWS`.
       silent: of each layer, whether its values are 0 at first, so that it adds nothing to the
         stream; none where no layer's are.
       is_new: whether all of it is new where it is, though its values may be another's.
+      is_turned: whether its dimensions are the old weight's in the opposite order, as those of a
+        head are that was a table.
     """
 
     path: str
@@ -53,12 +56,14 @@ class Origin:
     rows: str = "fresh"
     silent: tuple[bool, ...] = ()
     is_new: bool = False
+    is_turned: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Whether it is the old weight as it was, all of it and nothing else."""
         in_order = self.layers == tuple(range(self.was[0])) if self.layers else bool(self.source)
-        return in_order and self.axis is None and not self.is_made.any()
+        is_same = in_order and self.axis is None and not self.is_turned
+        return is_same and not self.is_made.any()
 
     @property
     def repeats(self) -> np.ndarray:
@@ -104,7 +109,7 @@ class Origin:
         if self.axis is not None:
             kept = np.arange(self.was[self.axis]) < self.shape[self.axis]
             used = used & _along(kept, self.axis, self.was)
-        return used
+        return used.T if self.is_turned else used
 
     def _is_row_new(self) -> np.ndarray:
         if self.axis is None:
@@ -143,7 +148,8 @@ def origins(old: Transformer, new: Transformer, surgery: Surgery) -> tuple[Origi
         if not source:
             found.append(Origin(path, shape, is_new=True))
             continue
-        was = had[source]
+        is_turned = (path, source) == (HEAD, TABLE)
+        was = had[source][::-1] if is_turned else had[source]
         letters = ("N" if LAYERS in path else "") + axes.letters(path.split("/")[-1])
         other = [at for at, letter in enumerate(letters) if letter != "N" and was[at] != shape[at]]
         assert all(letters[at] in ROWS for at in other), f"{path} is {shape}, and {source} {was}"
@@ -151,7 +157,8 @@ def origins(old: Transformer, new: Transformer, surgery: Surgery) -> tuple[Origi
         rows = surgery.rows if "V" in letters else "fresh"
         order = layers(was[0], shape[0], surgery.depth) if LAYERS in path else ()
         silent = _silent(path, order, surgery, is_new)
-        found.append(Origin(path, shape, source, was, order, axis, rows, silent, is_new))
+        own = (source, was, order, axis, rows, silent, is_new, is_turned)
+        found.append(Origin(path, shape, *own))
     return tuple(found)
 
 
@@ -193,7 +200,7 @@ def _source(
         if part == "embedding" and new.kind == "encoder" and "encoder_embedding/table_VD" in had:
             source = f"encoder_embedding/{rest}"
         if source not in had:
-            source = source.removeprefix("encoder_")
+            source = TABLE if path == HEAD else source.removeprefix("encoder_")
     return (source, is_new) if source in had else ("", True)
 
 

@@ -1,6 +1,7 @@
 """Outcomes: what a surgery copied, made and dropped, for people and for the record."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from archlab.model.transformer import Transformer
 from archlab.surgery.compatibility import differences
@@ -15,12 +16,14 @@ class Outcome:
       copied: values of each new weight that are an old one's, by its path.
       made: values of each new weight that are not.
       dropped: values of each old weight that are in no new one, by its path.
+      sources: old weight that a new one is copied from, where that has another path, by its own.
       settings: in which the two models differ, as "name: old → new".
     """
 
     copied: dict[str, int]
     made: dict[str, int]
     dropped: dict[str, int]
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
     settings: tuple[str, ...] = ()
 
     @property
@@ -45,18 +48,25 @@ class Outcome:
         parts: dict[str, list[int]] = {}
         for column, counts in enumerate((self.copied, self.made, self.dropped)):
             for path, many in counts.items():
-                parts.setdefault(path.rpartition("/")[0], [0, 0, 0])[column] += many
+                parts.setdefault(_part(path), [0, 0, 0])[column] += many
+        others = {_part(path): _part(source) for path, source in self.sources.items()}
         width = max(len(part) for part in [*parts, "weights"])
 
-        def line(part: str, *columns: int | str) -> str:
-            return f"{part:{width}}" + "".join(f"{one:>16}" for one in columns)
+        def line(part: str, columns: Iterable[int | str], other: str = "") -> str:
+            cells = [one if isinstance(one, str) else f"{one:,}" for one in columns]
+            return f"{part:{width}}{''.join(f'{one:>16}' for one in cells)}  {other}".rstrip()
 
         return [
-            line("weights", "copied", "made", "dropped"),
-            *(line(part, *(f"{many:,}" for many in parts[part])) for part in sorted(parts)),
-            line("all", *(f"{many:,}" for many in self.totals)),
+            line("weights", ("copied", "made", "dropped"), "copied from" if others else ""),
+            *(line(part, parts[part], others.get(part, "")) for part in sorted(parts)),
+            line("all", self.totals),
             *self.settings,
         ]
+
+
+def _part(path: str) -> str:
+    """The part of a model that a weight belongs to."""
+    return path.rpartition("/")[0]
 
 
 def outcome(old: Transformer, new: Transformer, found: tuple[Origin, ...]) -> Outcome:
@@ -72,7 +82,8 @@ def outcome(old: Transformer, new: Transformer, found: tuple[Origin, ...]) -> Ou
     """
     copied = {origin.path: origin.copied for origin in found if origin.copied}
     made = {origin.path: origin.made for origin in found if origin.made}
+    sources = {one.path: one.source for one in found if one.copied and one.source != one.path}
     settings = (
         f"{name}: {before} → {after}" for name, (before, after) in differences(old, new).items()
     )
-    return Outcome(copied, made, dropped(old, found), tuple(settings))
+    return Outcome(copied, made, dropped(old, found), sources, tuple(settings))

@@ -90,15 +90,17 @@ def _graft(
     if origin is None:  # a count of steps, one for each layer, all alike
         return lambda old, drawn: jnp.broadcast_to(old.reshape(-1)[0], drawn.shape)
     is_weight = name.startswith("weights/")
-    if leaf.shape != origin.was or shape.shape != origin.shape:
+    was = origin.was[::-1] if origin.is_turned else origin.was
+    if leaf.shape != was or shape.shape != origin.shape:
         # Of moments that have fewer dimensions than their weight, only the layers are known.
         own = int(bool(origin.layers))
         is_alike = origin.axis is None and leaf.shape[own:] == shape.shape[own:]
-        if is_weight or not is_alike:
+        if is_weight or origin.is_turned or not is_alike:
             return None
 
     def graft(old: jax.Array, drawn: jax.Array) -> jax.Array:
-        value = old[np.asarray(origin.layers)] if origin.layers else old
+        value = old.T if origin.is_turned else old
+        value = value[np.asarray(origin.layers)] if origin.layers else value
         if origin.axis is not None:
             value = _longer(value, drawn, origin.axis, is_weight and origin.rows == "mean")
         if origin.silent:

@@ -41,7 +41,8 @@ def pair() -> Model:
 
 
 def made(model: Model, name: str | None = None, surgery: Surgery = Surgery(), **extents) -> Model:  # noqa: B008 - it is frozen
-    return operate(model, name or model.architecture.name, extents, surgery)[0]
+    had = model.architecture
+    return operate(model, had.named(name or had.name), extents, surgery)[0]
 
 
 def near(one_BLV: np.ndarray, other_BLV: np.ndarray) -> None:
@@ -86,6 +87,25 @@ def test_more_ids_leave_the_logits_of_old_ones_alone(decoder):
     fresh = made(decoder, vocab=72, surgery=Surgery(rows="fresh"))
     fresh_VD = np.asarray(fresh.weights["embedding"]["table_VD"])[60:]
     assert 0.5 < fresh_VD.std() * 24**0.5 < 2 and len(np.unique(fresh_VD)) == fresh_VD.size
+
+
+@pytest.mark.parametrize(
+    "old, new, extents",
+    [
+        (Architecture("causal_decoder"), {"tied": False}, {"vocab": 72}),
+        (Architecture("encoder_decoder"), {"tied": False, "shared": False}, {}),
+    ],
+)
+def test_a_head_of_its_own_begins_as_the_table_that_it_was(old, new, extents):
+    model = models.of(old)
+    apart, outcome = operate(model, dataclasses.replace(old, **new), extents, Surgery())
+    read = (READ_BL, WRITTEN_BL)[: len(old.stacks)]
+    near(models.logits(model, *read), models.logits(apart, *read)[..., :60])
+    np.testing.assert_array_equal(
+        apart.weights["head"]["head_DV"], apart.weights["embedding"]["table_VD"].T
+    )
+    assert outcome.sources["head/head_DV"] == "embedding/table_VD" and not outcome.dropped
+    assert any(line.split()[0] == "head" and "  embedding" in line for line in outcome.lines())
 
 
 def test_an_encoder_reads_as_it_did_in_a_pair(pair):
@@ -137,7 +157,7 @@ def values(model: Model) -> np.ndarray:
 )
 def test_what_is_counted_is_what_is_found_in_the_weights(pair, new, surgery, extents):
     old = numbered(pair)
-    made, outcome = operate(old, new, extents, surgery)
+    made, outcome = operate(old, old.architecture.named(new), extents, surgery)
     is_copied = np.isin(values(made), values(old))
     is_dropped = ~np.isin(values(old), values(made))
     assert outcome.totals == (is_copied.sum(), (~is_copied).sum(), is_dropped.sum())
@@ -147,5 +167,3 @@ def test_what_is_counted_is_what_is_found_in_the_weights(pair, new, surgery, ext
 def test_what_cannot_be_is_refused(pair):
     with pytest.raises(Refusal, match="Size.embed=30, .* made for 24; surgery changes Size.enc"):
         made(pair, embed=30)
-    with pytest.raises(Refusal, match="Architecture.name='decoder'"):
-        made(pair, "decoder")

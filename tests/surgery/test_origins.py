@@ -81,6 +81,26 @@ def test_an_encoder_alone_has_the_table_that_it_read():
     assert both["encoder_embedding/table_VD"] == both["embedding/table_VD"] == "embedding/table_VD"
 
 
+def test_a_head_of_its_own_is_the_table_that_logits_were_read_off():
+    old = Transformer(SIZE, Architecture("encoder_decoder", shared=False))
+    for name in ("encoder_decoder", "encoder", "causal_decoder"):
+        apart = dataclasses.replace(old.architecture.named(name), tied=False)
+        new = Transformer(dataclasses.replace(SIZE, vocab=43), apart)
+        found = {one.path: one for one in origins(old, new, Surgery())}
+        head = found["head/head_DV"]
+        assert (head.source, head.was, head.axis) == ("embedding/table_VD", (16, 40), 1)
+        assert head.is_turned and not head.is_whole and head.made == 3 * 16
+        np.testing.assert_array_equal(head.moves.ravel(), np.arange(43) >= 40)
+    # What nobody took of the table, as rows, is what the head did not take, as columns.
+    new = Transformer(dataclasses.replace(SIZE, vocab=24), apart)
+    (head,) = (one for one in origins(old, new, Surgery()) if one.is_turned)
+    np.testing.assert_array_equal(head.taken, np.arange(40)[:, None] < 24)
+    assert dropped(old, (head,))["embedding/table_VD"] == 16 * 16
+    # A head that there was is itself; one that is tied again is dropped.
+    both = Transformer(SIZE, apart), Transformer(SIZE, old.architecture.named("causal_decoder"))
+    assert dropped(both[0], origins(*both, Surgery())) == {"head/head_DV": 16 * 40}
+
+
 @pytest.mark.parametrize(
     "old, new, stack, is_copied",
     [
@@ -133,10 +153,11 @@ def test_ingredients_that_one_side_lacks_are_made_or_dropped():
     rich = Transformer(size, Architecture("encoder", **RICH))
     made = {one.path: one.made for one in origins(plain, rich, Surgery()) if one.made}
     left = dropped(rich, origins(rich, plain, Surgery()))
-    assert made == left
+    # A head is the table that it was; it is dropped where the table serves again.
+    assert made | {"head/head_DV": 16 * 40} == left and "head/head_DV" not in made
     for name in ("place_UD", "embedding_norm/scale_D", "layers/attention/query_norm/scale_K"):
         assert f"encoder/{name}" in made
-    for name in ("head_DV", "transform_DD", "bias_V", "norm/scale_D"):
+    for name in ("transform_DD", "bias_V", "norm/scale_D"):
         assert f"head/{name}" in made
     assert "encoder/norm/bias_D" in made and "encoder/norm/scale_D" not in made
 

@@ -32,4 +32,14 @@ def test_it_is_told_by_part_and_kept_by_weight():
     kept = json.loads(json.dumps(found.as_dict()))
     assert kept["made"] == {"embedding/table_VD": 128}
     assert kept["settings"][1] == "Size.vocab: 40 → 48"
-    assert sum(kept["dropped"].values()) == found.totals[2]
+    assert sum(kept["dropped"].values()) == found.totals[2] and kept["sources"] == {}
+
+
+def test_what_is_copied_from_elsewhere_is_told_with_where():
+    old, new = (Transformer(SIZE, Architecture(name)) for name in ("encoder", "encoder_decoder"))
+    found = outcome(old, new, origins(old, new, Surgery()))
+    lines = {line.split()[0]: line.split() for line in found.lines()}
+    assert lines["weights"][-2:] == ["copied", "from"]
+    assert lines["decoder/layers/cross"][-1] == "encoder/layers/attention"
+    assert lines["decoder/norm"][-1] == "encoder/norm" and len(lines["encoder/norm"]) == 4
+    assert found.sources["decoder/norm/scale_D"] == "encoder/norm/scale_D"

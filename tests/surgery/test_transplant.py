@@ -79,7 +79,8 @@ def model(name: str, **extents) -> Transformer:
 @pytest.mark.parametrize("name, ways", [("adamw", WIDE), ("adafactor", ALONE)])
 def test_moments_go_where_their_weights_do_and_begin_anew_elsewhere(name, ways):
     surgery = Surgery(depth="silent", cross="fresh", rows="fresh")
-    new = model("encoder_decoder", layers=3)
+    apart = Architecture("encoder_decoder", tied=False)
+    new = Transformer(dataclasses.replace(SIZE, layers=3), apart)
     shapes, made, draw = moved(model("causal_decoder"), new, Optimizer(name), surgery, ways)
     weights, found = leaves(made.weights), 0
     for path, leaf in leaves(made.moments).items():
@@ -99,6 +100,9 @@ def test_moments_go_where_their_weights_do_and_begin_anew_elsewhere(name, ways):
     for leaf, shape in zip(jax.tree.leaves(made), jax.tree.leaves(shapes), strict=True):
         assert (leaf.shape, leaf.dtype, leaf.sharding) == (shape.shape, shape.dtype, shape.sharding)
     assert int(made.step) == 0
+    np.testing.assert_array_equal(
+        np.asarray(weights["head/head_DV"]), np.asarray(weights["embedding/table_VD"]).T
+    )
     assert not np.asarray(weights["decoder/layers/attention/out_HKD"])[1].any()
     if ways == ALONE:  # what is made is what a first step would begin with
         drawn = leaves(jax.jit(lambda: draw().weights["decoder"]["layers"]["cross"])())
