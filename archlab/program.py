@@ -84,6 +84,11 @@ class Program:
         return outcome(self.before, self.model, self.origins) if self.origins else None
 
     @property
+    def keeps_moments(self) -> bool:
+        """Whether moments are carried over from what there is when it begins."""
+        return self.stage.moments == "keep" if self.stage.moments else self.number > 0
+
+    @property
     def steps_before(self) -> int:
         """Steps of all stages before it."""
         return sum(stage.total_steps for stage in self.run.stages[: self.number])
@@ -181,11 +186,12 @@ class Program:
                     "Run.remat",
                 )
 
-    def first(self, weights: dict | None = None) -> State:
+    def first(self, weights: dict | None = None, moments: mesh.Tree = None) -> State:
         """Makes the state that a run begins with.
 
         Args:
           weights: what it starts from, used up; None draws them by the seed.
+          moments: of the optimizer, used up too; None begins them anew.
 
         Returns:
           Step 0.
@@ -194,7 +200,7 @@ class Program:
             given = (self.model, self.run.optimizer, self.mesh, self.microbatch)
             return states.first(*given, self.run.seed)
         step = jax.device_put(np.int32(0), self.shapes.step.sharding)
-        return self.after(State(weights, None, step))
+        return self.after(State(weights, moments, step))
 
     def after(self, state: State) -> State:
         """Makes the state that the stage begins with of what there is when it begins.
@@ -206,10 +212,9 @@ class Program:
         Returns:
           Step 0.
         """
-        keep = self.stage.moments == "keep"
         if not self.origins:
-            return states.anew(state, self.run.optimizer, keep)
-        if not keep:
+            return states.anew(state, self.run.optimizer, self.keeps_moments)
+        if not self.keeps_moments:
             jax.tree.map(lambda leaf: leaf.delete(), state.moments)
             state = dataclasses.replace(state, moments=None)
         # Of what is made in the first stage, the seed draws what it would draw of it by itself.

@@ -87,7 +87,8 @@ def train(
             progress.say(f"already finished: {account.verdict(out, end)}")
             return end
         progress.wait("encoding the text and compiling")
-        start = starts.found(run.start, out, devices, bool(done))
+        optimizer = run.optimizer if programs[0].keeps_moments else None
+        start = starts.found(run.start, out, devices, bool(done), optimizer)
         if start:
             programs[0] = dataclasses.replace(programs[0], start=start.model)
             programs[0].check()
@@ -112,7 +113,7 @@ def train(
                 f"{program.stage.total_steps} of stage {program.stage.name}"
             )
         else:
-            state = program.first(start and start.weights)
+            state = program.first(*(start.weights, start.moments) if start else ())
             processes.first(lambda: examples.write(out, account.examples(programs, rows)))
             if start:
                 progress.say(f"begins with the weights of {run.start} ({start.digest[:12]})")

@@ -123,8 +123,9 @@ class Stage:
       unit: what the mixture's rates count: "rows", "tokens" (that rows hold) or "loss_tokens".
       documents: "joined" cuts rows from documents that stand one after another; "whole" fills rows
         with documents that are not cut unless they are longer than a row.
-      moments: "keep" carries the optimizer's state over from the stage before, where the weights
-        are carried over, "reset" begins anew.
+      moments: "keep" carries the optimizer's state over where the weights are carried over, from
+        the stage before or, in the first, from the run that it starts from; "reset" begins anew.
+        Unless given, the first stage begins anew and others keep.
       dropout: share of the values that is hidden while they are learnt from, 0 to 1: of the
         embedded text, of what each sublayer adds, of its hidden layer, of a stack's output;
         attention weights are left as they are.
@@ -150,7 +151,7 @@ class Stage:
     schedule: Schedule = Schedule()
     unit: str = "rows"
     documents: str = "joined"
-    moments: str = "keep"
+    moments: str | None = None
     dropout: float = 0.0
     name: str = ""
 
@@ -178,7 +179,7 @@ class Stage:
                 "Stage.dropout",
             )
         for name, words in WORDS.items():
-            if getattr(self, name) not in words:
+            if getattr(self, name) not in (*words, getattr(Stage, name)):
                 said = not_one_of(getattr(self, name), words)
                 raise Refusal(f"stage {self.mixture}: {name}={said}", f"Stage.{name}")
         if not self.name:

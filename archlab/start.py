@@ -21,6 +21,7 @@ from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
 from archlab.size import Size
 from archlab.spelling import beside
+from archlab.train.optimizer import Optimizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Start:
       size: of their model.
       vocabulary: the spec of that of its text.
       weights: themselves; None where they are not needed any more.
+      moments: of the optimizer; None where they begin anew.
     """
 
     folder: str
@@ -44,6 +46,7 @@ class Start:
     size: Size
     vocabulary: dict
     weights: dict | None = dataclasses.field(default=None, compare=False)
+    moments: meshes.Tree = dataclasses.field(default=None, compare=False)
 
     @property
     def model(self) -> Transformer:
@@ -56,8 +59,8 @@ class Start:
         Returns:
           JSON-able; `restored` reads it.
         """
-        fields = dataclasses.asdict(dataclasses.replace(self, weights=None))
-        del fields["weights"]
+        fields = dataclasses.asdict(dataclasses.replace(self, weights=None, moments=None))
+        del fields["weights"], fields["moments"]
         return fields
 
 
@@ -74,29 +77,35 @@ def restored(kept: dict) -> Start:
     return Start(**{**kept, "architecture": architecture, "size": size})
 
 
-def read(folder: str, mesh: jax.sharding.Mesh) -> Start:
+def read(folder: str, mesh: jax.sharding.Mesh, optimizer: Optimizer | None = None) -> Start:
     """Reads the weights that a run begins with.
 
     Args:
       folder: a run directory, or a folder of weights.
       mesh: of the devices that they are read onto.
+      optimizer: that goes on with the moments that are there; None leaves them there.
 
     Returns:
       The start.
 
     Raises:
-      Refusal: it is neither, or one of its files is damaged.
+      Refusal: it is neither, or one of its files is damaged; or there are no moments, or those of
+        another optimizer.
     """
     path = Path(folder)
     with blame("Run.start", ahead="Run.start: "):
         if not path.is_dir():
             raise ValueError(f"there is no folder {folder}{beside(folder)}")
         if (path / "manifest.json").exists():
-            run = trained.load(path, mesh=mesh)
+            run = trained.load(path, mesh=mesh, moments=optimizer is not None)
+            if optimizer:
+                _check(run, folder, optimizer)
             model, vocabulary = run.model, run.vocabulary
             facts = (folder, run.step, _digest(run.sums), model.architecture, model.size)
-            return Start(*facts, vocabulary.spec(), run.weights)
+            return Start(*facts, vocabulary.spec(), run.weights, run.moments)
         own = folders.read(path)
+        if optimizer:
+            raise _without(folder)
     leaves = jax.tree_util.tree_flatten_with_path(own.weights)[0]
     sums = {trained.WEIGHTS + meshes.path(keys): _sum(leaf) for keys, leaf in leaves}
     facts = (folder, None, _digest(sums), own.architecture, own.size)
@@ -104,7 +113,44 @@ def read(folder: str, mesh: jax.sharding.Mesh) -> Start:
     return Start(*facts, own.vocabulary.spec(), jax.tree.map(_placed, own.weights, placed))
 
 
-def found(folder: str | None, out: Path, mesh: jax.sharding.Mesh, has_begun: bool) -> Start | None:
+def _check(run: trained.Trained, folder: str, optimizer: Optimizer) -> None:
+    """Refuses moments that an optimizer cannot go on with."""
+    if run.moments is None:
+        raise _without(folder)
+    had = run.run.optimizer
+    old, new = (
+        jax.tree.flatten(jax.eval_shape(one.transform().init, run.weights))
+        for one in (had, optimizer)
+    )
+    if old != new:
+        others = ", ".join(
+            f"Optimizer.{field.name}: {before!r} → {after!r}"
+            for field in dataclasses.fields(optimizer)
+            if (before := getattr(had, field.name)) != (after := getattr(optimizer, field.name))
+        )
+        raise Refusal(
+            f"Stage.moments='keep', and the moments in {folder} are another optimizer's "
+            f"({others}); 'reset' begins anew",
+            "Stage.moments",
+            0,
+        )
+
+
+def _without(folder: str) -> Refusal:
+    return Refusal(
+        f"Stage.moments='keep', and {folder} holds weights and no moments; 'reset' begins anew",
+        "Stage.moments",
+        0,
+    )
+
+
+def found(
+    folder: str | None,
+    out: Path,
+    mesh: jax.sharding.Mesh,
+    has_begun: bool,
+    optimizer: Optimizer | None = None,
+) -> Start | None:
     """Finds what a run begins or began with.
 
     Args:
@@ -112,6 +158,7 @@ def found(folder: str | None, out: Path, mesh: jax.sharding.Mesh, has_begun: boo
       out: the run directory.
       mesh: of the run's devices.
       has_begun: whether the run has a checkpoint of its own, and needs no weights any more.
+      optimizer: as `read` has it.
 
     Returns:
       The start; None if there is none.
@@ -129,7 +176,7 @@ def found(folder: str | None, out: Path, mesh: jax.sharding.Mesh, has_begun: boo
     kept = processes.first(manifest)
     if kept and has_begun:
         return restored(kept)
-    start = read(folder, mesh)
+    start = read(folder, mesh, optimizer)
     processes.same(f"weights in {folder}", start.digest)
     if kept and kept["digest"] != start.digest:
         raise Refusal(

@@ -9,7 +9,7 @@ import jax
 
 from archlab import batch, directory
 from archlab.data.vocabulary import Vocabulary
-from archlab.mesh import Mesh
+from archlab.mesh import Mesh, Tree
 from archlab.model.transformer import Transformer
 from archlab.plain import from_settings
 from archlab.settings import Run
@@ -17,8 +17,9 @@ from archlab.spelling import beside
 from archlab.stages import Stage
 from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
+from archlab.train.state import State
 
-WEIGHTS = "weights/"  # what the paths of weights begin with, among those of a state
+WEIGHTS, MOMENTS = "weights/", "moments/"  # what paths begin with, among those of a state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Trained:
       objectives: name and parameters of those that it was trained on, the last stage's first.
       digest: of the weights.
       sums: of the bits of each weight, by its path.
+      moments: of the optimizer, where they were asked for; None if there are none.
     """
 
     run: Run
@@ -46,10 +48,14 @@ class Trained:
     objectives: tuple[tuple[str, dict], ...] = ()
     digest: str = ""
     sums: dict[str, int] = dataclasses.field(default_factory=dict)
+    moments: Tree = None
 
 
 def load(
-    folder: Path, total_step: int | None = None, mesh: jax.sharding.Mesh | None = None
+    folder: Path,
+    total_step: int | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+    moments: bool = False,
 ) -> Trained:
     """Reads a trained run back.
 
@@ -59,6 +65,7 @@ def load(
       folder: the run directory.
       total_step: the checkpoint; the latest unless given.
       mesh: of the devices that it is read onto; this machine's first unless given.
+      moments: whether those of the optimizer are read too.
 
     Returns:
       The run, its model and its weights.
@@ -94,13 +101,17 @@ def load(
         # Rows of one token, for those of the stage may not divide over this mesh.
         blank = batch.abstract(model.architecture.kind, 1, 1, 1)
         shapes = states.shapes(model, run.optimizer, mesh, blank)
-        weights = checkpoints.weights(step, shapes.weights)
+        if moments and any(name.startswith(MOMENTS) for name in position.bit_sums):
+            state = checkpoints.restore(step, shapes)
+        else:
+            state = State(checkpoints.weights(step, shapes.weights), None, step)
         passed = [one.mixture for one in run.stages[number::-1]]
         told = manifest.get("objectives", {})
         objectives = tuple((one[0], one[1]) for name in passed for one in told.get(name, []))
         digest = _digest(model, step, position.bit_sums)
         sums = {name: one for name, one in position.bit_sums.items() if name.startswith(WEIGHTS)}
-        return Trained(run, stage, model, weights, vocabulary, step, objectives, digest, sums)
+        facts = (vocabulary, step, objectives, digest, sums)
+        return Trained(run, stage, model, state.weights, *facts, state.moments)
     finally:
         checkpoints.close()
 

@@ -138,6 +138,14 @@ def test_what_a_run_starts_from_is_checked_before_anything_is_compiled():
     assert (caught.value.about, caught.value.stage) == ("Size.mlp", 0)
 
 
+@pytest.mark.parametrize("moments", [None, "keep", "reset"])
+def test_moments_are_kept_between_stages_and_not_from_another_run_unless_it_is_said(moments):
+    stages = [corpus.stage("prefix_lm", steps=3, moments=moments)] * 2
+    run = corpus.run("unread", "prefix_decoder", stages)
+    kept = [Program(run, number, WIDE.abstract()).keeps_moments for number in (0, 1)]
+    assert kept == [moments == "keep", moments != "reset"]
+
+
 def test_where_nothing_old_moves_something_is_new():
     start = Transformer(corpus.SIZE, Architecture("encoder_decoder"))
     one = changed(Surgery(frozen=2), start, number=0)

@@ -117,7 +117,7 @@ def test_the_ledger_and_the_record_follow_the_model(straight):
 def begun(straight, folder):
     """A decoder that begins with the weights of the encoder-decoder."""
     _, source, _ = straight
-    stage = corpus.stage("causal_lm", 2, surgery=Surgery())
+    stage = corpus.stage("causal_lm", 2, surgery=Surgery(), moments="keep")
     run = corpus.run(folder, "causal_decoder", [stage], start=str(source), **SETTINGS)
     return dataclasses.replace(run, size=DEEP, optimizer=Optimizer(clip=0.0))
 
@@ -134,6 +134,8 @@ def test_a_run_begins_with_the_weights_of_another(begun, straight, tmp_path, cap
     )
     assert kept == start["start"] and kept["step"] == 7 and len(kept["digest"]) == 64
     assert start["stages"][0]["surgery"]["dropped"]["encoder/norm/scale_D"] == 32
+    ends = [trained.load(folder, moments=True).moments[0].count for folder in (source, out)]
+    assert [int(count) for count in ends] == [7, 9]  # steps that the optimizer has known
     # The same text in the same order as the first stage of the other, which knew nothing.
     losses = [
         next(line["loss"] for line in record.read(one / "metrics.jsonl") if "loss" in line)

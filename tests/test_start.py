@@ -11,8 +11,14 @@ import pytest
 from archlab import directory, start
 from archlab.architecture import Architecture
 from archlab.bridge import folders, runs
+from archlab.ledger import Ledger
 from archlab.mesh import Mesh
 from archlab.refusal import Refusal
+from archlab.train.checkpoint import Checkpoints
+from archlab.train.meter import Meter
+from archlab.train.optimizer import Optimizer
+from archlab.train.position import Position
+from archlab.train.state import State
 from tests.bridge import models
 
 SIZE = dataclasses.replace(models.SIZE, heads=4, kv_heads=0)  # which divide over a mesh
@@ -68,6 +74,29 @@ def test_what_a_manifest_keeps_is_read_back_without_the_weights(home, mesh, tmp_
     directory.write(tmp_path / "manifest.json", changed)
     with pytest.raises(Refusal, match=f"have changed since .*: 000000000000 → {own.digest[:12]}; "):
         start.found(folder, tmp_path, mesh, False)
+
+
+def test_moments_are_read_where_they_are_asked_for_and_there(home, mesh):
+    runs.make(MODEL, home / "trained", "mine")
+    moments = jax.tree.map(lambda leaf: leaf + 3, Optimizer().transform().init(MODEL.weights))
+    with Checkpoints(home / "trained" / "checkpoints", keep=1) as checkpoints:
+        state = State(MODEL.weights, moments, np.int32(1))
+        checkpoints.save(state, Position(1, 0, 1, Meter(Ledger())))
+    trained = str(home / "trained")
+    assert start.read(trained, mesh).moments is None
+    found = start.read(trained, mesh, Optimizer(b2=0.9))
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(found.moments), moments)
+    up_NDF = found.moments[0].mu["decoder"]["layers"]["mlp"]["up_DF"]
+    assert up_NDF.sharding == found.weights["decoder"]["layers"]["mlp"]["up_DF"].sharding
+    assert "moments" not in found.as_dict()
+    for name in ("run", "own", "theirs"):
+        said = f"keep', and .*{name} holds weights and no moments; 'reset' begins anew"
+        with pytest.raises(Refusal, match=said) as caught:
+            start.read(str(home / name), mesh, Optimizer())
+        assert (caught.value.about, caught.value.stage) == ("Stage.moments", 0)
+    for other in (Optimizer("adafactor"), Optimizer(precision="bfloat16")):
+        with pytest.raises(Refusal, match=r"another optimizer's \(Optimizer.[a-z]+: .* → .*reset"):
+            start.read(trained, mesh, other)
 
 
 def test_what_is_no_start_is_refused(mesh, tmp_path):
