@@ -83,7 +83,18 @@ def _memory(run: Run, chip: str, chips: int) -> list[str]:
             f"{said}; most are {largest}; more chips, Run.remat or smaller microbatches "
             "(Stage.accumulate) would leave more room"
         )
-    return [said]
+    lines = [said]
+    for number, parts in plan.boundaries.items():
+        said = f"{sum(parts.values()) / 2**30:.3g} GiB as stage {run.stages[number].name} begins"
+        if sum(parts.values()) > room:
+            raise Refusal(
+                f"{said}, of {room / 2**30:.3g} on a {chip}, until its weights are made of those "
+                "before; more chips, or Stage.moments='reset' there, would leave more room",
+                "Stage.surgery",
+                number,
+            )
+        lines.append(said)
+    return lines
 
 
 def _text(run: Run, chips: int, modules: tuple[str, ...]) -> list[str]:

@@ -21,6 +21,7 @@ from archlab.program import Program
 from archlab.refusal import blame
 from archlab.settings import Run
 from archlab.spelling import not_one_of
+from archlab.surgery.transplant import made
 from archlab.train import state as states
 
 HOUR, DAY = 3600.0, 86400.0  # seconds
@@ -167,6 +168,30 @@ class Plan:
         """
         return max(map(self._held, self._programs), key=lambda held: sum(held.values()))
 
+    @functools.cached_property
+    def boundaries(self) -> dict[int, dict[str, int]]:
+        """Bytes on one chip as a stage begins whose weights are made of the stage before's.
+
+        Until all are made, what there was is still there. What is handed over as it is counts once,
+        as old. There are no gradients then, and no rows.
+
+        Returns:
+          By the stage's number, from 0; none where all weights stay.
+        """
+        found = {}
+        for program in self._programs:
+            if not program.origins:
+                continue
+            old, new = self._states[program.number - 1 : program.number + 1]
+            if not program.keeps_moments:  # they are let go first
+                old = dataclasses.replace(old, moments=None)
+            found[program.number] = {
+                "old weights": self._bytes(old.weights),
+                "old moments": self._bytes(old.moments),
+                "what is made of them": self._bytes(made(old, new, program.origins)),
+            }
+        return found
+
     def _held(self, program: Program) -> dict[str, int]:
         """Bytes on one chip in one stage."""
         state = self._states[program.number]
@@ -234,11 +259,11 @@ class Plan:
     @functools.cached_property
     def _states(self) -> list[states.State]:
         # A state is the same whatever computes attention, and no kernel has to run here.
-        run, made = dataclasses.replace(self.run, attention="dense"), []
+        run, found = dataclasses.replace(self.run, attention="dense"), []
         for program in self._programs:
             given = (run.model(program.stage), run.optimizer, self.mesh, program.microbatch)
-            made.append(states.shapes(*given))
-        return made
+            found.append(states.shapes(*given))
+        return found
 
     def _placed(self, program: Program) -> meshes.Tree:
         """The shapes of a batch, with shardings."""

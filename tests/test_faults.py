@@ -6,6 +6,7 @@ import pytest
 
 from archlab import config, faults, plan
 from archlab.chips import CHIPS
+from archlab.refusal import Refusal
 
 WORDS = ["Stage.mixture=python_stdlib_span_corruption", "Size.vocab=384"]
 
@@ -51,6 +52,24 @@ def test_a_chip_has_room(look, monkeypatch):
     monkeypatch.setattr(plan, "CHIPS", small)
     with pytest.raises(ValueError, match="GiB at least, of .* more chips, Run.remat"):
         look("memory")
+
+
+def test_a_chip_has_room_for_old_weights_and_new(tmp_path, monkeypatch):
+    deep = ["Size.layers=8", "pair/Size.layers=9", "pair/Stage.architecture='causal_decoder'"]
+    short = ["Stage.rows=4", "Stage.inputs=12", "Stage.targets=4", "Run.remat=full"]
+    run = config.read("smoke_surgery", deep + short).run
+
+    def memory() -> list[str]:
+        return dict(faults.looks(run, "v5e", 4, tmp_path / "run"))["memory"]()
+
+    step, boundary = memory()
+    assert boundary.endswith(" GiB as stage python_stdlib_prefix_lm begins")
+    room = int(1.1 * sum(plan.Plan(run, "v5e", 4).held.values()))  # for the greatest step
+    small = dataclasses.replace(CHIPS["v5e"], bytes=room)
+    monkeypatch.setattr(plan, "CHIPS", {**CHIPS, "v5e": small})
+    with pytest.raises(Refusal, match="begins, of .* more chips, or Stage.moments='reset'") as one:
+        memory()
+    assert (one.value.about, one.value.stage) == ("Stage.surgery", 1)
 
 
 def test_text_is_looked_at_and_not_encoded(look, tmp_path):

@@ -133,3 +133,30 @@ def test_a_run_whose_model_changes_is_counted_stage_by_stage():
         other.checkpoint,
     )
     assert sum(one.held.values()) < sum(made.held.values())
+    assert not one.boundaries
+
+
+@pytest.mark.parametrize("moments", ["keep", "reset"])
+def test_as_a_stage_begins_each_chip_holds_what_there_was_and_what_is_made_of_it(moments):
+    alone = smoke("causal_decoder", "Size.embed=32", "Size.layers=1")
+    (stage,) = alone.stages
+    changed = {"size": dataclasses.replace(alone.size, layers=2, vocab=400)}
+    after = dataclasses.replace(stage, **changed, moments=moments, surgery=Surgery())
+    run = dataclasses.replace(alone, stages=(stage, after), mesh=Mesh(data=2, model=2))
+    mesh = run.mesh.build(jax.devices()[:4])
+    first, second = (Program(run, number, mesh) for number in (0, 1))
+
+    def parts(tree) -> list:
+        shards = [one for leaf in jax.tree.leaves(tree) for one in leaf.addressable_shards]
+        return [one.data for one in shards if one.device == jax.devices()[0]]
+
+    state = first.first()
+    old = {"old weights": parts(state.weights), "old moments": parts(state.moments)}
+    there = {part.unsafe_buffer_pointer() for own in old.values() for part in own}
+    expected = {name: sum(part.nbytes for part in own) for name, own in old.items()}
+    if moments == "reset":
+        expected["old moments"] = 0
+    new = parts(second.after(state))
+    made = sum(one.nbytes for one in new if one.unsafe_buffer_pointer() not in there)
+    assert 0 < made < sum(one.nbytes for one in new)
+    assert Plan(run, "v4").boundaries == {1: {**expected, "what is made of them": made}}

@@ -63,6 +63,12 @@ def plan(
     parts = ", ".join(f"{name} {_bytes(size)}" for name, size in held.items())
     print(f"on each chip   {_bytes(sum(held.values()))} of {_bytes(made.kind.bytes)}: {parts};")
     print("               what else a step needs, only compiling says")
+    sums = {number: sum(parts.values()) for number, parts in made.boundaries.items()}
+    for number, size in sums.items():
+        is_most = size == max(*sums.values(), sum(held.values()))
+        parts = ", ".join(f"{part} {_bytes(own)}" for part, own in made.boundaries[number].items())
+        said = f"{_bytes(size)} as stage {run.stages[number].name} begins: {parts}"
+        print(f"{'':15}{'the most, ' if is_most else ''}{said}")
     print(
         f"{'stage':28}{'steps':>10}{'tokens':>20}{'FLOPs':>10}"
         f"{'rows a chip':>13}{'chip-hours':>13}{'days':>9}"

@@ -19,6 +19,7 @@ from archlab.surgery.origins import Origin
 from archlab.train.state import State
 
 CARRIED = ("weights/", "moments/")  # what of a state goes on; the step begins anew
+Graft = Callable[[jax.Array, jax.Array], jax.Array]  # an old array and a drawn one to a new one
 
 
 def transplant(
@@ -36,17 +37,8 @@ def transplant(
       The new state, at step 0.
     """
     had = _leaves(old)
-    origins = {origin.path: origin for origin in found}
-    kept, needed, grafts = {}, {}, {}
-    for name, shape in _leaves(shapes).items():
-        origin, source = _origin(name, origins)
-        leaf = had.get(source) if name.startswith(CARRIED) else None
-        if leaf is not None and _is_whole(origin, leaf, shape) and source not in kept.values():
-            kept[name] = source
-        elif leaf is not None and (graft := _graft(origin, name, leaf, shape)):
-            needed[source], grafts[name] = leaf, (source, graft)
-        else:
-            grafts[name] = ("", None)
+    kept, grafts = _parted(had, _leaves(shapes), found)
+    needed = {source: had[source] for source, graft in grafts.values() if graft}
 
     def make(needed: dict[str, jax.Array]) -> dict[str, jax.Array]:
         drawn = _leaves(draw())
@@ -62,6 +54,40 @@ def transplant(
             leaf.delete()
     made |= {name: jax.device_put(had[source], placed[name]) for name, source in kept.items()}
     return jax.tree_util.tree_map_with_path(lambda keys, _: made[mesh.path(keys)], shapes)
+
+
+def made(old: State, shapes: State, found: tuple[Origin, ...]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Finds the arrays for which there has to be room beside the old state.
+
+    Args:
+      old: or its shapes; without moments, they begin anew.
+      shapes: of the new state.
+      found: where each new weight comes from.
+
+    Returns:
+      Those of the new state that are not handed over, by their path in it.
+    """
+    new = _leaves(shapes)
+    _, grafts = _parted(_leaves(old), new, found)
+    return {name: new[name] for name in grafts}
+
+
+def _parted(
+    had: dict[str, jax.Array], new: dict[str, jax.ShapeDtypeStruct], found: tuple[Origin, ...]
+) -> tuple[dict[str, str], dict[str, tuple[str, Graft | None]]]:
+    """Parts what is handed over, with the old array that it is, from what is made, with how."""
+    origins = {origin.path: origin for origin in found}
+    kept, grafts = {}, {}
+    for name, shape in new.items():
+        origin, source = _origin(name, origins)
+        leaf = had.get(source) if name.startswith(CARRIED) else None
+        if leaf is not None and _is_whole(origin, leaf, shape) and source not in kept.values():
+            kept[name] = source
+        elif leaf is not None and (graft := _graft(origin, name, leaf, shape)):
+            grafts[name] = (source, graft)
+        else:
+            grafts[name] = ("", None)
+    return kept, grafts
 
 
 def _leaves(tree: mesh.Tree) -> dict[str, jax.Array]:
@@ -85,7 +111,7 @@ def _is_whole(origin: Origin | None, leaf: jax.Array, shape: jax.ShapeDtypeStruc
 
 def _graft(
     origin: Origin | None, name: str, leaf: jax.Array, shape: jax.ShapeDtypeStruct
-) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
+) -> Graft | None:
     """How an array is made of an old one and a drawn one; None if it cannot be."""
     if origin is None:  # a count of steps, one for each layer, all alike
         return lambda old, drawn: jnp.broadcast_to(old.reshape(-1)[0], drawn.shape)

@@ -28,6 +28,20 @@ def test_plan_says_what_a_run_will_cost(capsys, fails):
     assert "did you mean 'v5p'?" in fails("plan", "quickstart", "--chip", "v5pp", "--chips", "8")
 
 
+def test_plan_says_what_is_held_between_stages(capsys):
+    asked = ["plan", "smoke_surgery", "--chip", "v5e", "--chips", "4"]
+    deep = ["Size.layers=8", "pair/Size.layers=9", "pair/Stage.architecture='causal_decoder'"]
+    short = ["Stage.rows=4", "Stage.inputs=12", "Stage.targets=4", "Run.remat=full"]
+    for settings, said in (([], ""), (deep + short, "the most, ")):
+        assert commands.main([*asked, *(f"--set={one}" for one in settings)]) == 0
+        (line,) = (one for one in capsys.readouterr().out.splitlines() if " begins: " in one)
+        size, rest = (
+            line.strip().removeprefix(said).split(" as stage python_stdlib_prefix_lm begins: ")
+        )
+        assert size.endswith(" MiB") and size.count(" ") == 1
+        assert rest.startswith("old weights ") and ", what is made of them " in rest
+
+
 def test_plan_says_what_the_gradient_keeps(capsys):
     assert commands.main(["plan", "t5_1_1_xxl"]) == 0
     least = capsys.readouterr().out
