@@ -18,6 +18,7 @@ from pathlib import Path
 
 HOME = Path(__file__).parent.parent
 DEVICES = 4  # of all processes of a run
+COUNT = "--xla_force_host_platform_device_count"
 LONG = 300  # seconds that no run takes
 
 
@@ -74,8 +75,9 @@ def started(origin: subprocess.Popen, folder: Path, each: list[list[str]]) -> li
 
 
 def devices(many: int) -> str:
-    """What XLA is told by each of many processes that share the devices."""
-    return f"--xla_force_host_platform_device_count={DEVICES // many}"
+    """What XLA is told by each of many processes that share the devices, and by the tests."""
+    own = [one for one in os.environ.get("XLA_FLAGS", "").split() if COUNT not in one]
+    return " ".join([*own, f"{COUNT}={DEVICES // many}"])
 
 
 def _asked(origin: subprocess.Popen, request: dict) -> int:

@@ -29,6 +29,27 @@ SETTINGS = {
     "Stage.targets": "8",
     "Stage.tokens": str(STEPS * 8 * 32),
 }
+CHANGED = """
+include 'gin/architecture/encoder_decoder.gin'
+include 'gin/size/tiny.gin'
+include 'gin/stage/tiny.gin'
+include 'gin/optimizer/adamw.gin'
+include 'gin/mesh/all.gin'
+
+Run.stages = [@pair/Stage(), @alone/Stage()]
+Run.data = @Data()
+Run.precision = "float32"
+pair/Stage.mixture = "folder_prefix_lm"
+pair/Stage.steps = 3
+alone/Stage.mixture = "folder_causal_lm"
+alone/Stage.steps = 2
+alone/Stage.architecture = "causal_decoder"
+alone/Stage.size = @Size()
+alone/Size.layers = 2
+alone/Size.vocab = 400
+alone/Stage.surgery = @Surgery()
+Surgery.frozen = 1
+"""
 
 
 def words_of(out: Path, texts: Path) -> list[str]:
@@ -94,9 +115,10 @@ def wait(is_there: Callable[[], bool], process: together.Process) -> None:
 def assert_near(one: Path, other: Path, after: int = 0) -> None:
     for kind in ("train", "evaluate"):
         first, second = (
-            [line for line in lines(out, kind) if line["step"] > after] for out in (one, other)
+            [line for line in lines(out, kind) if line["total_step"] > after]
+            for out in (one, other)
         )
-        assert [line["step"] for line in first] == [line["step"] for line in second]
+        assert [line["total_step"] for line in first] == [line["total_step"] for line in second]
         for name in ("loss", "gradient_norm")[: 1 if kind == "evaluate" else 2]:
             pair = [[line[name] for line in each] for each in (first, second)]
             np.testing.assert_allclose(*pair, rtol=1e-5)
@@ -177,3 +199,20 @@ def test_what_is_wrong_in_one_process_ends_all(start, runs):
     assert [process.status() for process in two] == [2, 2]
     for process, said in zip(two, ("error: ", "error: process 0: "), strict=True):
         assert f"{said}{runs / 'file'} is a file" in process.errors.read_text()
+
+
+def test_two_stopped_before_a_stage_of_another_model_do_what_one_does(origin, texts, tmp_path):
+    (tmp_path / "changed.gin").write_text(CHANGED)
+    kept = {name: SETTINGS[name] for name in SETTINGS if name not in ("Run.data", "Stage.mixture")}
+    del kept["Stage.tokens"]
+    settings = {**kept, "Run.save_every": "2", "Schedule.warmup": "1", "Data.folder": str(texts)}
+    words = ["train", str(tmp_path / "changed.gin")]
+    words += [f"--set={name}={value}" for name, value in settings.items()]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert_done(together.started(origin, tmp_path, [[*words, "--out", str(one)]]))
+    shutil.copytree(one, two)
+    (two / "metrics.jsonl").unlink()
+    asked = [*words, "--out", str(two), "--resume-from", "2"]
+    assert_done(together.started(origin, tmp_path, [asked] * 2))
+    assert [line["total_step"] for line in lines(two, "train")] == [3, 4, 5]
+    assert_near(one, two, after=2)
