@@ -22,7 +22,6 @@ FREE = {
     *("Architecture.local_rotary_base", "Architecture.window", "Architecture.global_every"),
     *("Architecture.global_first", "Architecture.attention_cap", "Architecture.logit_cap"),
     *("Architecture.tied_stacks", "Architecture.merged", "Architecture.aligned"),
-    *("Architecture.tied_stacks", "Architecture.merged", "Architecture.aligned"),
     *("Size.layers", "Size.encoder_layers", "Size.vocab", "Size.positions"),
 }
 

@@ -185,12 +185,13 @@ def _source(
     part, _, rest = path.partition("/")
     is_new = False
     if part in new.stacks:
+        # Stacks that were tied are stored as one, the decoder.
         held = [stack for stack in old.stacks if any(one.startswith(f"{stack}/") for one in had)]
         stack = part if part in held else held[-1]
         source = f"{stack}/{rest}"
         if rest == "bias_RH" and _sees(old, stack) != _sees(new, part):
             return "", True  # its buckets are of other distances
-        if OTHER in source and source not in had:
+        if OTHER in source and source not in had:  # there was no other stack to attend to
             source, is_new = source.replace(OTHER, OWN, 1), True
             if surgery.cross == "fresh":
                 return "", True

@@ -145,7 +145,7 @@ def test_two_do_what_one_does_and_the_first_speaks(both, runs):
     # Gloo says whom it is connected to, and its threads cut each other short.
     its_own = re.compile(r"^\[Gloo\]|is connected to \d+ peer ranks")
     said = [
-        [line for line in process.out.read_text().splitlines() if not its_own.search(line)]
+        [line for line in process.out.read_text().splitlines() if line and not its_own.search(line)]
         for process in both
     ]
     assert "trained" in said[0][-1] and not said[1]
