@@ -170,7 +170,7 @@ class Plan:
 
     @functools.cached_property
     def boundaries(self) -> dict[int, dict[str, int]]:
-        """Bytes on one chip as a stage begins whose weights are made of the stage before's.
+        """Bytes on one chip as a stage begins whose weights are made of others.
 
         Until all are made, what there was is still there. What is handed over as it is counts once,
         as old. There are no gradients then, and no rows.

@@ -67,7 +67,7 @@ def plan(
     for number, size in sums.items():
         is_most = size == max(*sums.values(), sum(held.values()))
         parts = ", ".join(f"{part} {_bytes(own)}" for part, own in made.boundaries[number].items())
-        said = f"{_bytes(size)} as stage {run.stages[number].name} begins: {parts}"
+        said = f"{_bytes(size)} as stage {costs[number].name} begins: {parts}"
         print(f"{'':15}{'the most, ' if is_most else ''}{said}")
     print(
         f"{'stage':28}{'steps':>10}{'tokens':>20}{'FLOPs':>10}"
