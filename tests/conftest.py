@@ -2,26 +2,19 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests import xla
 
 DEVICES = 8
 COMPILED = Path(__file__).parent.parent / ".venv" / "xla"
 
 # JAX reads these when it is first imported, and TensorFlow too.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = " ".join(
-    [
-        os.environ.get("XLA_FLAGS", ""),
-        f"--xla_force_host_platform_device_count={DEVICES}",
-        # Small models: compiling takes longer than running. The newer emitters of the CPU's compiler
-        # make the same programs in three times the time.
-        "--xla_backend_optimization_level=0",
-        "--xla_llvm_disable_expensive_passes=true",
-        "--xla_cpu_use_fusion_emitters=false",
-    ]
-).strip()
+os.environ["XLA_FLAGS"] = xla.flags(DEVICES)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if COMPILED.parent.is_dir():
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
@@ -29,6 +22,8 @@ if COMPILED.parent.is_dir():
 
 import hypothesis  # noqa: E402 - after the environment is set
 import pytest  # noqa: E402
+
+from tests import forked  # noqa: E402
 
 # The same draws every time, so that a failure is the change's; no deadline, since a machine that is
 # busy proves nothing.
@@ -66,6 +61,14 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     """And are gone after it."""
     shutil.rmtree(config.archlab_cache, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whoever_reads_text_is_forked(tmp_path_factory):
+    """From one process that has imported TensorFlow, instead of importing it each time."""
+    with pytest.MonkeyPatch.context() as patch, forked.origin(tmp_path_factory.mktemp("o")) as own:
+        patch.setattr(subprocess, "Popen", own)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,9 +16,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import xla
+
 HOME = Path(__file__).parent.parent
 DEVICES = 4  # of all processes of a run
-COUNT = "--xla_force_host_platform_device_count"
 LONG = 300  # seconds that no run takes
 
 
@@ -75,9 +76,8 @@ def started(origin: subprocess.Popen, folder: Path, each: list[list[str]]) -> li
 
 
 def devices(many: int) -> str:
-    """What XLA is told by each of many processes that share the devices, and by the tests."""
-    own = [one for one in os.environ.get("XLA_FLAGS", "").split() if COUNT not in one]
-    return " ".join([*own, f"{COUNT}={DEVICES // many}"])
+    """What XLA is told by each of many processes that share the devices."""
+    return xla.flags(DEVICES // many)
 
 
 def _asked(origin: subprocess.Popen, request: dict) -> int:

@@ -1,7 +1,6 @@
 """The state: all that training changes, and how each device gets its part of it."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +43,7 @@ def shapes(
     Returns:
       A `State` of shapes with shardings.
     """
-    state = jax.eval_shape(functools.partial(drawn, model, optimizer), jax.random.key(0), batch)
+    state = _traced.eval_shape(model, optimizer, jax.random.key(0), batch)
     placed = meshes.shardings(mesh, state, state.weights)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -68,6 +67,10 @@ def drawn(model: Transformer, optimizer: Optimizer, key: jax.Array, batch: Batch
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
     weights = model.init(key, blank)["params"]
     return State(weights, optimizer.transform().init(weights), jnp.zeros((), jnp.int32))
+
+
+# Asked again about the same model, JAX knows the answer and does not trace it anew.
+_traced = jax.jit(drawn, static_argnums=(0, 1))
 
 
 def first(

@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from archlab import config
 from archlab.data.options import Data
 from archlab.mesh import Mesh
+from tests import xla
 from tests.docs.pages import HOME, MARKS, PAGES, RUN, SHOWN, blocks
 from tests.docs.shell import LEARNT, Shell, encode
 
@@ -82,7 +83,7 @@ def one_device(monkeypatch):
     monkeypatch.setattr(
         Mesh, "build", lambda mesh, given=None: build(mesh, given or jax.devices()[:1])
     )
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # of notebooks
+    monkeypatch.setenv("XLA_FLAGS", xla.flags())  # of notebooks
 
 
 @pytest.mark.parametrize("name", named)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from archlab import experiments, record
-from tests import corpus
+from tests import corpus, xla
 
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 # A node is called what every machine finds, since the run looks for its first node by that name.
@@ -101,8 +101,7 @@ def test_a_run_that_is_told_to_stop_is_asked_for_again_and_ends_whole(cluster, t
     program = [sys.executable, "-m", "archlab", "launch", "smoke_causal_decoder", "--on=slurm_cpu"]
     program += [f"--out={out}", "--set=Run.data=@Data()"]
     program += [f"--set={name}={value}" for name, value in said.items()]
-    flags = "--xla_backend_optimization_level=0"  # and one device
-    own = {**os.environ, "PYTHONPATH": str(experiments.home()), "XLA_FLAGS": flags}
+    own = {**os.environ, "PYTHONPATH": str(experiments.home()), "XLA_FLAGS": xla.flags()}
 
     def launch(*words: str) -> str:
         how = {"cwd": tmp_path, "env": own, "text": True, "capture_output": True}

@@ -1,0 +1,117 @@
+"""Processes that read text, forked from one that has imported TensorFlow.
+
+They are as real as those that archlab starts, with its pipes and its environment, but that
+importing, which takes longer than what most of them do, is done once. Run as a program, this file
+is what they come from, or, given a command, what stands where archlab started one.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HOME = Path(__file__).parent.parent
+MODULES = [f"archlab.data.{name}" for name in ("build", "examiner", "feed")]
+STARTED = [sys.executable, "-W", "ignore", "-m"]  # how archlab starts them
+BYTES = 4  # that say how long a request is
+
+
+@contextlib.contextmanager
+def origin(folder: Path) -> Iterator[type[subprocess.Popen]]:
+    """The process that others are forked from; it imports when it is first asked.
+
+    Args:
+      folder: that its socket lies in.
+
+    Yields:
+      What to start processes with.
+    """
+    from archlab.data.recipes import quiet
+
+    where = str(folder / "forked")
+
+    class Popen(subprocess.Popen):
+        def __init__(self, words, *others, **more):
+            if isinstance(words, list) and words[:4] == STARTED and words[4] in MODULES:
+                words = [STARTED[0], "-SE", __file__, where, *words[4:]]
+            super().__init__(words, *others, **more)
+
+    env = {**quiet(), "PYTHONPATH": str(HOME)}
+    command = [*STARTED, "tests.forked", where]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=HOME, env=env, **pipes) as process:
+        process.stdout.readline()
+        yield Popen
+        process.stdin.close()
+
+
+def _serve(where: str) -> None:
+    """Forks for each request, until whoever asks is gone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(where)
+        door.listen()
+        print("listens", flush=True)
+        while sys.stdin not in select.select([door, sys.stdin], [], [])[0]:
+            asked, _ = door.accept()
+            for module in MODULES:
+                importlib.import_module(module)
+            if not os.fork():
+                return _answer(asked)
+            asked.close()
+
+
+def _answer(asked: socket.socket) -> None:
+    """Forks once more, into the process that was asked for, and says how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    length, files, *_ = socket.recv_fds(asked, BYTES, 3)
+    request = json.loads(asked.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
+    process = os.fork()
+    if not process:
+        asked.close()
+        return _run(request, files)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    with contextlib.suppress(BrokenPipeError):  # whoever asked was killed
+        asked.send(str(status).encode())
+    os._exit(0)
+
+
+def _run(request: dict, files: list[int]) -> None:
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["folder"])
+    more = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [request["folder"], *filter(None, more)]
+    module, *words = request["words"]
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _stand(where: str, words: list[str]) -> int:
+    """Hands over its command, environment and files, and ends as the process does."""
+    request = {"words": words, "env": dict(os.environ), "folder": os.getcwd()}
+    said = json.dumps(request).encode()
+    with socket.socket(socket.AF_UNIX) as origin:
+        origin.connect(where)
+        socket.send_fds(origin, [len(said).to_bytes(BYTES, "big")], [0, 1, 2])
+        origin.sendall(said)
+        status = int(origin.recv(16) or 1)
+    if status < 0:
+        os.kill(os.getpid(), -status)
+    return status
+
+
+if __name__ == "__main__":
+    where, *words = sys.argv[1:]
+    sys.exit(_stand(where, words) if words else _serve(where))
