@@ -21,8 +21,8 @@ import transformers  # noqa: E402
 
 from archlab.bridge import huggingface  # noqa: E402
 from archlab.data.vocabulary import Vocabulary  # noqa: E402
-from archlab.evaluation.generate import generate  # noqa: E402
-from archlab.evaluation.manner import Manner  # noqa: E402
+from archlab.generation.generate import generate  # noqa: E402
+from archlab.generation.manner import Manner  # noqa: E402
 from archlab.model.transformer import Transformer  # noqa: E402
 from benchmarks.table import table, write  # noqa: E402
 

@@ -68,10 +68,10 @@ def generate(
     archlab generate runs/quickstart --prompt "import" --temperature 0.8 --top-p 0.9 --seed 7
     """
     from archlab import compiled
-    from archlab.evaluation import files, generations
-    from archlab.evaluation import generate as evaluation
     from archlab.evaluation import runs as subjects
-    from archlab.evaluation.manner import Manner
+    from archlab.generation import files, generations
+    from archlab.generation import generate as evaluation
+    from archlab.generation.manner import Manner
 
     if bool(prompt) == bool(prompts):
         raise ValueError("say what to continue: --prompt TEXT, or --prompts FILE.jsonl")

@@ -10,8 +10,8 @@ import json
 import threading
 
 from archlab.data import jobs, reports
+from archlab.data.cut import Share, shares
 from archlab.data.jobs import Job
-from archlab.data.plan import Share, shares
 from archlab.data.reports import Tally
 
 
@@ -37,7 +37,7 @@ def run(todo: list[Job], request: dict, tally: Tally) -> None:
         (job.path, share)
         for job in todo
         # Each part is a share; where there is one, each worker has one.
-        for worker in shares(job.writer.plan.parts, max(job.writer.plan.parts, request["workers"]))
+        for worker in shares(job.writer.cut.parts, max(job.writer.cut.parts, request["workers"]))
         for share in worker
     ]
     options = PipelineOptions([f"--runner={request['runner']}", *request["options"]])

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from archlab.data import jobs, reports, sources
+from archlab.data.cut import shares
 from archlab.data.jobs import Job
 from archlab.data.places import Place
-from archlab.data.plan import shares
 from archlab.data.reports import Tally
 from archlab.refusal import Refusal
 
@@ -85,7 +85,7 @@ def work(request: dict, worker: int) -> None:
     tally = Tally(_say, request.get("every") or reports.OFTEN)
     for job in jobs.every(request):
         tally.begin(job.name)
-        for share in shares(job.writer.plan.parts, request["workers"])[worker]:
+        for share in shares(job.writer.cut.parts, request["workers"])[worker]:
             job.write(share, tally.add)
         tally.report(job.name)
 
@@ -134,7 +134,7 @@ def _all(facts: Iterable[dict]) -> dict:
 
 def _alone(todo: list[Job], tally: Tally) -> None:
     for job in todo:
-        for share in shares(job.writer.plan.parts, 1)[0]:
+        for share in shares(job.writer.cut.parts, 1)[0]:
             job.write(share, tally.add)
 
 

@@ -9,7 +9,7 @@ from archlab.data import tokenizers
 
 ALL = ("**/*.py",)  # of archlab.data: any of it may decide what a recipe says
 ENCODING = (
-    *("sources.py", "corpora.py", "documents.py", "plan.py", "tasks.py", "writer.py"),
+    *("sources.py", "corpora.py", "documents.py", "cut.py", "tasks.py", "writer.py"),
     *("records.py", "files.py", "features.py", "pairs.py"),
     *("supervision.py", "labelling.py", "labels.py"),
     *("vocabulary.py", "tokenizers.py", "pieces.py", "huggingface.py"),

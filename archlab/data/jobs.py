@@ -8,11 +8,11 @@ from collections.abc import Callable
 from archlab import modules
 from archlab.data import roads, sources, store, tasks, writer
 from archlab.data.chance import hashed
+from archlab.data.cut import DOCUMENTS, Cut, Share, begun
 from archlab.data.documents import Documents, Made
 from archlab.data.options import STREAMING, WINDOWS, Data
 from archlab.data.pairs import SUPERVISED
 from archlab.data.places import Place
-from archlab.data.plan import DOCUMENTS, Plan, Share, begun
 from archlab.data.roads import Part
 from archlab.data.vocabulary import Vocabulary, same
 from archlab.data.writer import Writer
@@ -42,19 +42,19 @@ class Job:
 
     @functools.cached_property
     def writer(self) -> Writer:
-        """Whoever writes it, by the plan that was begun if one was.
+        """Whoever writes it, by the cut that was begun if one was.
 
         Raises:
           ValueError: another number of shards was begun, or something else is in the way.
         """
         place = Place(self.path)
         ids = (self.documents.vocabulary.size, self.documents.vocabulary.end)
-        done = Writer(place, Plan(*ids))
+        done = Writer(place, Cut(*ids))
         if done.is_done:
             return done
         before = begun(place)
         if before is None:
-            return Writer(place, Plan(*ids, *self._cut(), self.shards))
+            return Writer(place, Cut(*ids, *self._cut(), self.shards))
         if self.shards not in (None, before.wanted):
             raise ValueError(
                 f"{self.path} was begun with shards={before.wanted}, not {self.shards}; leave "
@@ -78,10 +78,10 @@ class Job:
           share: of the store.
           tell: called with name, documents and tokens that are done, again and again.
         """
-        plan, read = self.writer.plan, self.documents
+        cut, read = self.writer.cut, self.documents
         self.writer.write(
             share,
-            lambda: read.read(share.part, plan.parts),
+            lambda: read.read(share.part, cut.parts),
             read.encode,
             read.counts,
             lambda documents, tokens: tell(self.name, documents, tokens),

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from archlab.data import plan as plans
+from archlab.data import cut as cuts
 from archlab.data import shards
+from archlab.data.cut import Cut, Share
 from archlab.data.places import Place
-from archlab.data.plan import Plan, Share
 from archlab.data.store import Store
 
 
@@ -35,15 +35,15 @@ class Writer:
 
     Args:
       place: of the store.
-      plan: of it.
+      cut: of it.
     """
 
     place: Place
-    plan: Plan
+    cut: Cut
 
     @property
     def _building(self) -> Place:
-        return self.place / plans.BUILDING
+        return self.place / cuts.BUILDING
 
     @property
     def is_done(self) -> bool:
@@ -51,9 +51,9 @@ class Writer:
         return shards.MANIFEST in self.place.files()
 
     def begin(self) -> None:
-        """Keeps the plan, for whoever goes on."""
-        if not self.is_done and plans.begun(self.place) != self.plan:
-            plans.keep(self.place, self.plan)
+        """Keeps the cut, for whoever goes on."""
+        if not self.is_done and cuts.begun(self.place) != self.cut:
+            cuts.keep(self.place, self.cut)
 
     def write(
         self,
@@ -86,7 +86,7 @@ class Writer:
     def _share(self, share: Share, read, encode, counts, tell) -> None:
         there, ends = self._records(), self._ends()
         if share.part in ends:
-            own = range(share.stripe, self.plan.shards(ends[share.part]["read"]), share.stripes)
+            own = range(share.stripe, self.cut.shards(ends[share.part]["read"]), share.stripes)
             if all((share.part, shard) in there for shard in own):
                 for shard in own:
                     record = there[share.part, shard]
@@ -95,7 +95,7 @@ class Writer:
         numbers = itertools.count()
         # In this order, so that `numbers` comes to a stop where the documents do.
         pairs = zip(read(), numbers, strict=False)
-        groups = itertools.groupby(pairs, lambda pair: pair[1] // self.plan.documents)
+        groups = itertools.groupby(pairs, lambda pair: pair[1] // self.cut.documents)
         for shard, group in groups:
             if shard % share.stripes != share.stripe:
                 continue
@@ -116,11 +116,11 @@ class Writer:
                 read += 1
                 if not len(ids):
                     continue
-                ids = np.append(ids, self.plan.end)
-                if ids.min() < 0 or ids.max() >= self.plan.size:
-                    number = key[1] * self.plan.documents + read - 1
-                    raise ValueError(f"document {number} has ids outside 0 to {self.plan.size - 1}")
-                raw = ids.astype(self.plan.kind).tobytes()
+                ids = np.append(ids, self.cut.end)
+                if ids.min() < 0 or ids.max() >= self.cut.size:
+                    number = key[1] * self.cut.documents + read - 1
+                    raise ValueError(f"document {number} has ids outside 0 to {self.cut.size - 1}")
+                raw = ids.astype(self.cut.kind).tobytes()
                 file.write(raw)
                 digest.update(raw)
                 lengths.append(len(ids))
@@ -166,8 +166,8 @@ class Writer:
         there, ends, counts = self._records(), self._ends(), collections.Counter()
         wanted = [
             (part, shard)
-            for part in range(self.plan.parts)
-            for shard in range(self.plan.shards(ends[part]["read"]) if part in ends else 1)
+            for part in range(self.cut.parts)
+            for shard in range(self.cut.shards(ends[part]["read"]) if part in ends else 1)
         ]
         missing = [key for key in wanted if key not in there or key[0] not in ends]
         if missing:
@@ -199,8 +199,8 @@ class Writer:
             "documents": index.shape[1],
             "empty": empty,
             "bytes": int(index[1].sum()),
-            "width": self.plan.width,
-            "size": self.plan.size,
+            "width": self.cut.width,
+            "size": self.cut.size,
             "sha256": hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
             "counts": dict(counts),
             **facts,
@@ -224,10 +224,10 @@ class Writer:
         return np.frombuffer(raw, "<i8").reshape(2, -1)
 
     def _sealed(self, record: dict) -> bytes:
-        return shards.sealed({**record, "plan": dataclasses.asdict(self.plan)})
+        return shards.sealed({**record, "plan": dataclasses.asdict(self.cut)})
 
     def _kept(self, form: str) -> dict[tuple[int, ...], dict]:
-        """The records of this plan whose names are numbers of that form."""
+        """The records of this cut whose names are numbers of that form."""
         found = {}
         files = self._building.files()
         names = [name for name in files if re.fullmatch(form, name)]
@@ -235,7 +235,7 @@ class Writer:
         for name, raw in zip(names, raws, strict=True):
             with contextlib.suppress(ValueError):  # a record that is damaged is none
                 record = shards.unsealed(raw)
-                if record["plan"] == dataclasses.asdict(self.plan):
+                if record["plan"] == dataclasses.asdict(self.cut):
                     found[tuple(map(int, re.findall(r"\d+", name)))] = record
         return found
 
@@ -250,7 +250,7 @@ class Writer:
 
     def _records(self) -> dict[tuple[int, int], dict]:
         """Of each shard that is finished, by part and number."""
-        files, width = self.place.files(), self.plan.width
+        files, width = self.place.files(), self.cut.width
         return {
             key: record
             for key, record in self._kept(r"\d+-\d+\.json").items()
@@ -269,7 +269,7 @@ def _name(key: tuple[int, int]) -> str:
 def write(
     path: str | Path,
     documents: Iterable[tuple[np.ndarray, int]],
-    plan: Plan,
+    cut: Cut,
     facts: dict | None = None,
 ) -> Store:
     """Writes a store at once.
@@ -277,7 +277,7 @@ def write(
     Args:
       path: of the store.
       documents: ids of each, without an end, and the bytes of its text.
-      plan: of the store; of one part.
+      cut: of the store; of one part.
       facts: what else the manifest is to say.
 
     Returns:
@@ -287,7 +287,7 @@ def write(
       Empty: there is no document with an id in it.
       ValueError: an id is not in the vocabulary.
     """
-    writer = Writer(Place(str(path)), plan)
+    writer = Writer(Place(str(path)), cut)
     writer.begin()
     writer.write(Share(0), lambda: documents, lambda one: one)
     return writer.finish(facts)

@@ -1,1 +1,1 @@
-"""Weights to answers: generation."""
+"""Runs to numbers: what models are asked, and how well they do."""

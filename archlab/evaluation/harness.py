@@ -17,9 +17,9 @@ from lm_eval.utils import make_table
 
 from archlab.data.row import DECODER, ENCODER, PAIR
 from archlab.evaluation.formats import Format, Span
-from archlab.evaluation.generate import AT_ONCE, generate
-from archlab.evaluation.manner import Manner
 from archlab.evaluation.subject import Subject
+from archlab.generation.generate import AT_ONCE, generate
+from archlab.generation.manner import Manner
 from archlab.spelling import nearest
 
 CONTINUES = ("causal", "prefix")  # formats that read what stands before as it is

@@ -18,10 +18,10 @@ from archlab.data.vocabulary import same
 from archlab.evaluation import estimate
 from archlab.evaluation.estimate import Estimate
 from archlab.evaluation.formats import Format, Question, Span
-from archlab.evaluation.generate import Text, generate
 from archlab.evaluation.lines import Line
-from archlab.evaluation.manner import Manner
 from archlab.evaluation.subject import Subject
+from archlab.generation.generate import Text, generate
+from archlab.generation.manner import Manner
 from archlab.refusal import Refusal
 
 FOLDER = "predictions"  # below the run directory

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from archlab import form, record
-from archlab.evaluation import generations
 from archlab.evaluation import lines as evaluations
-from archlab.evaluation.generations import Generation
 from archlab.evaluation.lines import Line
 from archlab.form import NONE, NUMBER
+from archlab.generation import generations
+from archlab.generation.generations import Generation
 from archlab.report.lines import FORMS
 from archlab.show import examples
 from archlab.show.examples import Example

@@ -16,8 +16,8 @@ import transformers
 
 from archlab.bridge import families, huggingface, words
 from archlab.data.vocabulary import Vocabulary
-from archlab.evaluation.generate import generate
-from archlab.evaluation.manner import Manner
+from archlab.generation.generate import generate
+from archlab.generation.manner import Manner
 from archlab.model import position
 from archlab.model.transformer import Transformer
 from tests.bridge import models, oracle

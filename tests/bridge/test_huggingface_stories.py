@@ -16,8 +16,8 @@ import tokenizers
 from archlab.bridge import folders, runs
 from archlab.evaluation import runs as subjects
 from archlab.evaluation.formats import Span
-from archlab.evaluation.generate import generate
-from archlab.evaluation.manner import Manner
+from archlab.generation.generate import generate
+from archlab.generation.manner import Manner
 from archlab.trained import load
 from tests.bridge import models
 

@@ -7,8 +7,8 @@ from archlab.architecture import Architecture
 from archlab.bridge import runs
 from archlab.data import pieces
 from archlab.data.vocabulary import Vocabulary
-from archlab.evaluation.generate import generate
-from archlab.evaluation.manner import Manner
+from archlab.generation.generate import generate
+from archlab.generation.manner import Manner
 from tests import corpus
 from tests.bridge import models
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from archlab import commands
-from archlab.evaluation import generate, generations
 from archlab.evaluation import runs as subjects
 from archlab.evaluation.formats import Format
-from archlab.evaluation.generate import Text
-from archlab.evaluation.manner import Manner
+from archlab.generation import generate, generations
+from archlab.generation.generate import Text
+from archlab.generation.manner import Manner
 
 
 @pytest.fixture(params=["decoder", "encoder"])

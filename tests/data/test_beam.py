@@ -9,7 +9,7 @@ import pytest
 import seqio
 
 from archlab.data import beam, jobs, roads
-from archlab.data.plan import Share
+from archlab.data.cut import Share
 from archlab.data.recipes import Data, Work, prepare
 from tests.data.conftest import written
 

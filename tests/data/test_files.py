@@ -7,8 +7,8 @@ import pytest
 import seqio
 
 from archlab.data import files, jobs, roads, sources, tasks
+from archlab.data.cut import Share
 from archlab.data.options import Data
-from archlab.data.plan import Share
 from archlab.data.store import opened
 
 
@@ -99,7 +99,7 @@ def test_the_store_is_of_the_files_as_they_are(home):
     paths = {job("a", "body").path, job("b", "reply").path}
     whole = job("a", "body")
     whole.writer.begin()
-    assert whole.writer.plan.parts == 3
+    assert whole.writer.cut.parts == 3
     for part in range(3):
         whole.write(Share(part), lambda *done: None)
     one = opened(whole.finish())

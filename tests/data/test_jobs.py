@@ -7,8 +7,8 @@ import pytest
 import seqio
 
 from archlab.data import jobs, roads, tasks
+from archlab.data.cut import Cut, Share
 from archlab.data.options import Data
-from archlab.data.plan import Plan, Share
 from archlab.data.store import opened
 from tests.data.conftest import written
 
@@ -52,7 +52,7 @@ def test_tasks_of_one_text_have_one_store(tmp_path):
 def test_as_many_shards_as_are_wanted(tmp_path, shards, documents):
     one = job(asked(written(tmp_path / "text", 20), shards=shards))
     assert one.documents.count() == 20
-    assert one.writer.plan == Plan(384, 1, 1, documents, shards)
+    assert one.writer.cut == Cut(384, 1, 1, documents, shards)
     one.writer.begin()
     one.write(Share(0), lambda *done: None)
     many = len(opened(one.finish()).manifest["shards"])
@@ -65,7 +65,7 @@ def test_files_are_parts_where_there_are_enough(tmp_path):
     source = seqio.TextLineDataSource({"train": f"{tmp_path}/*.txt"})
     tasks.register("mine", source)
     one = job(asked(tmp_path, shards=3), "mine_causal_lm")
-    assert one.writer.plan == Plan(384, 1, 3, jobs.WHOLE, 3)
+    assert one.writer.cut == Cut(384, 1, 3, jobs.WHOLE, 3)
     for part in range(3):
         one.write(Share(part), lambda *done: None)
     found = opened(one.finish())
@@ -76,7 +76,7 @@ def test_it_goes_on_with_the_plan_that_was_begun(tmp_path):
     folder = written(tmp_path / "text", 20)
     job(asked(folder, shards=4)).writer.begin()
     for shards in (None, 4):
-        assert job(asked(folder, shards=shards)).writer.plan.documents == 5
+        assert job(asked(folder, shards=shards)).writer.cut.documents == 5
     with pytest.raises(ValueError, match="was begun with shards=4, not 3; leave --shards out"):
         job(asked(folder, shards=3)).writer  # noqa: B018
 

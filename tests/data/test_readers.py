@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archlab.data.bins import Bins
+from archlab.data.cut import Cut
 from archlab.data.examples import Examples
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.order import Chunks
 from archlab.data.packing import pack
-from archlab.data.plan import Plan
 from archlab.data.readers import Packed, Stored, Whole, Windows, check_in_place
 from archlab.data.row import DECODER, ENCODER, PAIR, Row
 from archlab.data.vocabulary import Vocabulary
@@ -40,9 +40,9 @@ def documents() -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
     """A store of them, in several shards."""
-    plan = Plan(V.size, V.end, documents=30)
+    cut = Cut(V.size, V.end, documents=30)
     path = tmp_path_factory.mktemp("text") / "store"
-    return write(path, [(one, len(one)) for one in documents()], plan)
+    return write(path, [(one, len(one)) for one in documents()], cut)
 
 
 @functools.cache
@@ -67,7 +67,7 @@ def examples(tmp_path_factory):
     """A store of them: inputs and targets, and how many inputs."""
     path = tmp_path_factory.mktemp("examples") / "store"
     joined = [(np.concatenate(one), len(one[0])) for one in pairs()]
-    return write(path, joined, Plan(V.size, V.end))
+    return write(path, joined, Cut(V.size, V.end))
 
 
 def listed(made: Examples) -> list[list[tuple[list[int], list[int]]]]:
@@ -234,7 +234,7 @@ def test_an_epoch_s_key_is_made_once(monkeypatch):
 
 def test_what_an_encoder_reads_stands_in_place(tmp_path):
     same = [(np.asarray([5, V.mask, 7, 9, 8, 7]), 3), (np.arange(3, 103), 50)]
-    store = write(tmp_path / "same", same, Plan(V.size, V.end))
+    store = write(tmp_path / "same", same, Cut(V.size, V.end))
     reader = stored(store, ENCODER, 20, 12)
     made = reader.examples(np.arange(reader._packed.packed.rows))
     assert made.is_in_place and reader._packed.packed.rows == 2
@@ -243,7 +243,7 @@ def test_what_an_encoder_reads_stands_in_place(tmp_path):
     )
     batch = pack(made, np.zeros(2, np.int32), reader.row)
     assert batch.decoder is None and batch.weight_BL.sum() == 3 + 32
-    other = write(tmp_path / "other", [*same, (np.arange(3, 9), 2)], Plan(V.size, V.end))
+    other = write(tmp_path / "other", [*same, (np.arange(3, 9), 2)], Cut(V.size, V.end))
     with pytest.raises(ValueError, match="example 2 has 2 inputs and 4 targets"):
         stored(other, ENCODER)
     check_in_place(np.asarray([], int), np.asarray([], int))

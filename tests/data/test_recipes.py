@@ -12,7 +12,7 @@ import pytest
 
 from archlab.data import recipes as module
 from archlab.data import writer
-from archlab.data.plan import Plan
+from archlab.data.cut import Cut
 from archlab.data.recipes import Data, Preparation, Recipe, Work, prepare
 from archlab.data.reports import Report
 from archlab.data.sources import SPLITS
@@ -149,7 +149,7 @@ def test_the_cache_is_where_it_is_said_to_be(recipes, corpus, tmp_path, no_proce
 def damaged(recipes, tmp_path):
     """A recipe whose text for training has two shards, the second changed in one bit."""
     pairs = [(np.asarray([number + 5]), 1) for number in range(4)]
-    path = writer.write(tmp_path / "one", pairs, Plan(384, 1, 1, 2)).path
+    path = writer.write(tmp_path / "one", pairs, Cut(384, 1, 1, 2)).path
     content = (tmp_path / "one" / "00000-00001.bin").read_bytes()
     (tmp_path / "one" / "00000-00001.bin").write_bytes(bytes([content[0] ^ 1]) + content[1:])
     task = {**recipes["causal_lm"].content["tasks"][0], "stores": {"train": path}}

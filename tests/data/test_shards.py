@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from archlab.data import shards, writer
+from archlab.data.cut import Cut
 from archlab.data.places import Place
-from archlab.data.plan import Plan
 from archlab.data.store import Store, opened
 
 
 def written(path, documents=((5, 6), (7,), (8, 9, 10), (11,)), cut=2):
     pairs = [(np.asarray(ids, np.int32), len(ids)) for ids in documents]
-    return writer.write(path, pairs, Plan(384, 1, 1, cut))
+    return writer.write(path, pairs, Cut(384, 1, 1, cut))
 
 
 def flipped(content):

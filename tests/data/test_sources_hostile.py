@@ -12,8 +12,8 @@ import pytest
 import seqio
 
 from archlab.data import jobs, roads, sources
+from archlab.data.cut import Share
 from archlab.data.options import Data
-from archlab.data.plan import Share
 from archlab.data.store import opened
 from archlab.data.vocabulary import Vocabulary
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archlab.data import store, writer
+from archlab.data.cut import Cut
 from archlab.data.places import Place
-from archlab.data.plan import Plan
 from archlab.data.store import Store, opened
 
 END = 1
@@ -21,7 +21,7 @@ DOCUMENTS = st.lists(st.lists(st.integers(2, 383), max_size=9), min_size=1, max_
 
 def written(path, documents, size=384, cut=2, **facts):
     pairs = [(np.asarray(ids, np.int32), 3 * len(ids) + 1) for ids in documents]
-    return writer.write(path, pairs, Plan(size, END, 1, cut), facts)
+    return writer.write(path, pairs, Cut(size, END, 1, cut), facts)
 
 
 def laid(documents):

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlab.data import plan as plans
+from archlab.data import cut as cuts
 from archlab.data import writer
+from archlab.data.cut import Cut, Share, shares
 from archlab.data.places import Place
-from archlab.data.plan import Plan, Share, shares
 from archlab.data.store import Store, opened
 from archlab.data.vocabulary import Vocabulary
 from archlab.data.writer import Empty, Writer
@@ -46,22 +46,24 @@ def content(path):
     return {name: place.read(name) for name in place.files()}
 
 
-def built(path, plan, workers=1, stop=None):
+def built(path, cut, workers=1, stop=None):
     """A store written by workers, one after another, each stopped after so many documents."""
-    one, texts = Writer(Place(str(path)), plan), parts(plan.parts)
+    one, texts = Writer(Place(str(path)), cut), parts(cut.parts)
     one.begin()
-    for own in shares(plan.parts, workers):
+    for own in shares(cut.parts, workers):
         for share in own:
             one.write(share, lambda share=share: texts[share.part], encode)
     return one.finish({"source": "mine"})
 
 
-@given(many=st.integers(1, 4), workers=st.integers(1, 6), cut=st.integers(1, 30), data=st.data())
-def test_the_bytes_are_the_same_whoever_wrote_them(many, workers, cut, data):
-    plan, folder = Plan(384, END, many, cut), f"memory://{uuid.uuid4()}"
-    wanted = content(built(f"{folder}/one", plan).path)
+@given(
+    many=st.integers(1, 4), workers=st.integers(1, 6), documents=st.integers(1, 30), data=st.data()
+)
+def test_the_bytes_are_the_same_whoever_wrote_them(many, workers, documents, data):
+    cut, folder = Cut(384, END, many, documents), f"memory://{uuid.uuid4()}"
+    wanted = content(built(f"{folder}/one", cut).path)
     path, texts = f"{folder}/other", parts(many)
-    again = Writer(Place(path), plan)
+    again = Writer(Place(path), cut)
     again.begin()
     every = [share for own in shares(many, workers) for share in own]
     for share in data.draw(st.permutations(every)):
@@ -77,7 +79,7 @@ def test_the_bytes_are_the_same_whoever_wrote_them(many, workers, cut, data):
         try:
             again.write(share, lambda share=share: texts[share.part], stopped)
         except InterruptedError:
-            Writer(Place(path), plan).write(share, lambda share=share: texts[share.part], encode)
+            Writer(Place(path), cut).write(share, lambda share=share: texts[share.part], encode)
     again.finish({"source": "mine"})
     assert content(path) == wanted
     kept = [text for part in texts for text in part if text]
@@ -89,7 +91,7 @@ def test_the_bytes_are_the_same_whoever_wrote_them(many, workers, cut, data):
 
 
 def test_what_is_finished_is_not_written_again():
-    plan, place = Plan(384, END, 1, 4), Place(f"memory://{uuid.uuid4()}")
+    cut, place = Cut(384, END, 1, 4), Place(f"memory://{uuid.uuid4()}")
     encoded, told = [], []
 
     def stopping(text):
@@ -98,13 +100,13 @@ def test_what_is_finished_is_not_written_again():
             raise InterruptedError
         return encode(text)
 
-    one = Writer(place, plan)
+    one = Writer(place, cut)
     one.begin()
     with pytest.raises(InterruptedError):
         one.write(Share(0), lambda: TEXT, stopping)
     assert one.done()[0] == sum(map(bool, TEXT[:8]))
     with pytest.raises(ValueError, match="is not whole: 00000-00000.bin is not written"):
-        Writer(place, Plan(384, END, 1, 5)).finish()  # what another plan wrote counts for nothing
+        Writer(place, Cut(384, END, 1, 5)).finish()  # what another cut wrote counts for nothing
     encoded.clear()
     one.write(Share(0), lambda: TEXT, lambda text: encoded.append(text) or encode(text))
     assert encoded == TEXT[8:]
@@ -121,9 +123,9 @@ def test_what_is_finished_is_not_written_again():
 
 @pytest.mark.parametrize("name", ["00000-00001.json", "00000-00001.index", "00000-00001.bin"])
 def test_a_shard_that_was_damaged_meanwhile_is_written_again(name):
-    plan, folder = Plan(384, END, 1, 4), f"memory://{uuid.uuid4()}"
-    wanted = content(built(f"{folder}/one", plan).path)
-    one = Writer(Place(f"{folder}/other"), plan)
+    cut, folder = Cut(384, END, 1, 4), f"memory://{uuid.uuid4()}"
+    wanted = content(built(f"{folder}/one", cut).path)
+    one = Writer(Place(f"{folder}/other"), cut)
     one.begin()
     one.write(Share(0), lambda: TEXT, encode)
     where = one.place if name.endswith("bin") else one.place / "building"
@@ -137,13 +139,13 @@ def test_a_shard_that_was_damaged_meanwhile_is_written_again(name):
 
 SLOW = """
 import sys, time
-from tests.data.test_writer import END, TEXT, Place, Plan, Share, Writer, encode
+from tests.data.test_writer import END, TEXT, Place, Cut, Share, Writer, encode
 
 def slowly(text):
     time.sleep(0.005)
     return encode(text)
 
-one = Writer(Place(sys.argv[1]), Plan(384, END, 1, 3))
+one = Writer(Place(sys.argv[1]), Cut(384, END, 1, 3))
 one.begin()
 print("begun", flush=True)
 one.write(Share(0), lambda: TEXT * 8, slowly)
@@ -152,8 +154,8 @@ one.finish({"source": "mine"})
 
 
 def test_a_writer_that_is_killed_goes_on_to_the_same_bytes(tmp_path):
-    plan, draw = Plan(384, END, 1, 3), random.Random(5)
-    wanted = Writer(Place(str(tmp_path / "one")), plan)
+    cut, draw = Cut(384, END, 1, 3), random.Random(5)
+    wanted = Writer(Place(str(tmp_path / "one")), cut)
     wanted.write(Share(0), lambda: TEXT * 8, encode)
     wanted.finish({"source": "mine"})
     path, kills = tmp_path / "other", 0
@@ -171,22 +173,22 @@ def test_a_writer_that_is_killed_goes_on_to_the_same_bytes(tmp_path):
         kills += 1
         with pytest.raises(ValueError, match="is no token store"):
             Store(path)
-        finished.append(Writer(Place(str(path)), plan).done()[0])
+        finished.append(Writer(Place(str(path)), cut).done()[0])
     assert kills == 3 and sorted(set(finished)) == finished  # each time it came further
     assert content(path) == content(tmp_path / "one")
     assert sorted(os.listdir(path)) == sorted(os.listdir(tmp_path / "one"))
 
 
 def test_two_that_write_the_same_do_not_disturb_each_other(tmp_path):
-    plan, path = Plan(384, END, 1, 4), tmp_path / "one"
-    wanted = content(built(tmp_path / "alone", plan).path)
+    cut, path = Cut(384, END, 1, 4), tmp_path / "one"
+    wanted = content(built(tmp_path / "alone", cut).path)
 
     def meanwhile(text):
         if text == TEXT[11]:
-            built(path, plan)
+            built(path, cut)
         return encode(text)
 
-    one = Writer(Place(str(path)), plan)
+    one = Writer(Place(str(path)), cut)
     one.begin()
     one.write(Share(0), lambda: TEXT, meanwhile)
     one.finish({"source": "mine"}).verify()
@@ -196,7 +198,7 @@ def test_two_that_write_the_same_do_not_disturb_each_other(tmp_path):
 @pytest.mark.parametrize("wrong", [-1, 384])
 def test_an_id_of_no_vocabulary_is_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="document 2 has ids outside 0 to 383"):
-        writer.write(tmp_path / "one", ids([5], [], [6, wrong]), Plan(384, END, 1, 2))
+        writer.write(tmp_path / "one", ids([5], [], [6, wrong]), Cut(384, END, 1, 2))
     with pytest.raises(ValueError, match="is no token store"):
         Store(tmp_path / "one")
 
@@ -204,19 +206,19 @@ def test_an_id_of_no_vocabulary_is_refused(tmp_path, wrong):
 @pytest.mark.parametrize("documents", [[], [[], []]])
 def test_no_text_is_told_apart(tmp_path, documents):
     with pytest.raises(Empty):
-        writer.write(tmp_path / "one", ids(*documents), Plan(384, END))
+        writer.write(tmp_path / "one", ids(*documents), Cut(384, END))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_shards_without_text_are_no_shards(tmp_path):
-    one = writer.write(tmp_path / "one", ids([], [5], [], []), Plan(384, END, 1, 1))
+    one = writer.write(tmp_path / "one", ids([], [5], [], []), Cut(384, END, 1, 1))
     assert [shard["file"] for shard in one.manifest["shards"]] == ["00000-00001.bin"]
     assert one.manifest["counts"] == {"kept": 1, "empty": 3}
     assert sorted(os.listdir(one.path)) == ["00000-00001.bin", "documents.bin", "manifest.json"]
 
 
 def test_counts_of_the_source_are_kept(tmp_path):
-    one = Writer(Place(str(tmp_path / "one")), Plan(384, END, 2, 2))
+    one = Writer(Place(str(tmp_path / "one")), Cut(384, END, 2, 2))
     for part in range(2):
         one.write(
             Share(part), lambda: ["", "x"], encode, lambda part=part: {"kept": 2, "broken": part}
@@ -227,9 +229,9 @@ def test_counts_of_the_source_are_kept(tmp_path):
 
 
 def test_digests_are_of_the_files(tmp_path):
-    one = built(tmp_path / "one", Plan(384, END, 1, 4))
+    one = built(tmp_path / "one", Cut(384, END, 1, 4))
     for shard in one.manifest["shards"]:
         raw = (tmp_path / "one" / shard["file"]).read_bytes()
         assert hashlib.sha256(raw).hexdigest() == shard["sha256"]
         assert len(raw) == 2 * shard["tokens"]
-    assert plans.begun(Place(f"{tmp_path}/none")) is None
+    assert cuts.begun(Place(f"{tmp_path}/none")) is None

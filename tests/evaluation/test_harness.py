@@ -20,10 +20,10 @@ from archlab.data.row import DECODER, ENCODER, PAIR, Row  # noqa: E402
 from archlab.data.vocabulary import Vocabulary  # noqa: E402
 from archlab.evaluation import harness, scorer  # noqa: E402
 from archlab.evaluation.formats import Format, Span  # noqa: E402
-from archlab.evaluation.generate import Text  # noqa: E402
 from archlab.evaluation.harness import Harness, manners  # noqa: E402
-from archlab.evaluation.manner import Manner  # noqa: E402
 from archlab.evaluation.subject import Subject  # noqa: E402
+from archlab.generation.generate import Text  # noqa: E402
+from archlab.generation.manner import Manner  # noqa: E402
 from archlab.model.transformer import Transformer  # noqa: E402
 from archlab.size import Size  # noqa: E402
 from tests import corpus  # noqa: E402

@@ -8,7 +8,7 @@ from archlab.data.row import Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.evaluation.representations import POOLINGS, _stream, likeness, pooled
 from archlab.evaluation.subject import Subject
-from tests.evaluation import asked
+from tests.generation import asked
 
 WORDS = Vocabulary()
 SIZE = dataclasses.replace(asked.SIZE, vocab=WORDS.size)

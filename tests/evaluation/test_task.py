@@ -11,9 +11,9 @@ from archlab.data.row import Row
 from archlab.data.vocabulary import Vocabulary
 from archlab.evaluation import task as tasks
 from archlab.evaluation.formats import Format
-from archlab.evaluation.generate import Text
 from archlab.evaluation.suite import Suite
 from archlab.evaluation.task import Task, check
+from archlab.generation.generate import Text
 from tests.evaluation.test_measures import Known, subject
 
 WORDS = Vocabulary()

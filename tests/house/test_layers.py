@@ -18,18 +18,18 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 
 LAYERS = """
 0  axes batch census chips directory footprint form progress refusal spelling stop
-   evaluation/choice evaluation/estimate kernels/flash kernels/interval kernels/tile
+   evaluation/estimate generation/choice kernels/flash kernels/interval kernels/tile
    model/position model/product report/fairness report/ink report/names report/numbers sweep/grid
    train/loss data/chance data/examples data/huggingface data/memory data/places data/recognition
    data/records data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
-   bridge/configuration bridge/shards evaluation/labelled evaluation/lines evaluation/manner
-   evaluation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
+   bridge/configuration bridge/shards evaluation/labelled evaluation/lines generation/manner
+   generation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
    report/likeness report/lines show/cells surgery/choices data/bins data/options data/order
    data/packing data/pieces data/prefetch data/shards data/sources data/objectives/runs
-2  installation ledger shares stages statements things bridge/table evaluation/generations
-   evaluation/passages evaluation/tables kernels/pallas launch/machines model/sight show/examples
-   train/bits data/kinds data/pairs data/plan data/store data/tokenizers
+2  installation ledger shares stages statements things bridge/table evaluation/passages
+   evaluation/tables generation/generations kernels/pallas launch/machines model/sight
+   show/examples train/bits data/cut data/kinds data/pairs data/store data/tokenizers
 3  compiled bridge/family launch/cloud launch/hosts launch/jobset launch/slurm model/attention
    report/history train/optimizer data/code data/corpora data/files data/vocabulary data/writer
 4  scaffold bridge/bert bridge/gpt2 bridge/llama bridge/model bridge/modernbert bridge/t5
@@ -42,16 +42,16 @@ LAYERS = """
    data/objectives/table
 7  commands/completion model/stack data/recipes data/tasks
 8  cache commands/app model/transformer data/documents data/exam data/roads data/streamed
-9  inspection bridge/own commands/machine commands/vocabularies evaluation/reading
-   evaluation/scorer surgery/origins train/state data/jobs data/metrics data/pipeline
-10 bridge/folders evaluation/beam evaluation/subject evaluation/writing show/sample
+9  inspection bridge/own commands/machine commands/vocabularies evaluation/scorer
+   generation/reading surgery/origins train/state data/jobs data/metrics data/pipeline
+10 bridge/folders evaluation/subject generation/beam generation/writing show/sample
    surgery/compatibility surgery/transplant train/step data/beam data/feed
 11 settings evaluation/incontext evaluation/measures evaluation/representations
-   evaluation/unmasking show/page show/picture surgery/outcome train/meter data/build
+   generation/unmasking show/page show/picture surgery/outcome train/meter data/build
    data/examiner
-12 plain program evaluation/generate evaluation/probing evaluation/validation surgery/operation
+12 plain program evaluation/probing evaluation/validation generation/generate surgery/operation
    train/loop train/position
-13 account plan evaluation/files evaluation/harness evaluation/task train/checkpoint
+13 account plan evaluation/harness evaluation/task generation/files train/checkpoint
 14 compilation trained evaluation/classes evaluation/suite
 15 config start bridge/runs evaluation/runs
 16 agreement commands/evaluations commands/models commands/runs commands/tasks

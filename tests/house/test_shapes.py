@@ -15,7 +15,7 @@ from archlab import axes
 from archlab import batch as batches
 from archlab.architecture import POSITIONS, RUNGS, VISIBILITY, Architecture
 from archlab.batch import Batch
-from archlab.evaluation import beam, choice, manner, prompts, unmasking, writing
+from archlab.generation import beam, choice, manner, prompts, unmasking, writing
 from archlab.kernels import chunked, dense, flash, pallas
 from archlab.mesh import Mesh
 from archlab.model.attention import Attend
@@ -181,7 +181,7 @@ def test_names_are_true_where_prompts_are_continued(name, position):
     assert not seen.wrong, "\n".join(sorted(seen.wrong))
     rooms = {"unmasking"} if name == "encoder" else {"reading", "writing", "beam"}
     for room in {"choice", "prompts", *rooms}:
-        assert seen.checked[f"evaluation/{room}"] > 2, room
+        assert seen.checked[f"generation/{room}"] > 2, room
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -10,10 +10,11 @@ import sys
 import pytest
 
 from archlab import record
-from archlab.evaluation import generations, lines
+from archlab.evaluation import lines
 from archlab.evaluation.estimate import Estimate
 from archlab.evaluation.lines import Line
-from archlab.evaluation.manner import Manner
+from archlab.generation import generations
+from archlab.generation.manner import Manner
 from archlab.report import history, ink
 from archlab.report.page import notes, report
 from archlab.show import examples

@@ -9,8 +9,8 @@ import shutil
 import pytest
 from playwright import sync_api as playwright
 
-from archlab.evaluation import generations
-from archlab.evaluation.manner import Manner
+from archlab.generation import generations
+from archlab.generation.manner import Manner
 from archlab.report.page import report
 from archlab.show import examples
 from tests.runs_written import stage, start, train, whole, write

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from archlab.data.vocabulary import Vocabulary
-from archlab.evaluation import prompts
-from archlab.evaluation.generate import generate
-from archlab.evaluation.manner import Manner
+from archlab.generation import prompts
+from archlab.generation.generate import generate
+from archlab.generation.manner import Manner
 from archlab.size import Size
-from tests.evaluation import asked
-from tests.evaluation.asked import DECODERS, SIZE
+from tests.generation import asked
+from tests.generation.asked import DECODERS, SIZE
 
 END, NEVER = 1, 99
 WORDS, ENDLESS = Vocabulary("ids:40,0,1,2"), Vocabulary(f"ids:40,0,{NEVER},2")

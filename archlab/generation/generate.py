@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from archlab.data.vocabulary import Vocabulary
-from archlab.evaluation import beam, choice, prompts, unmasking, writing
-from archlab.evaluation.manner import Manner
-from archlab.evaluation.prompts import rounded
+from archlab.generation import beam, choice, prompts, unmasking, writing
+from archlab.generation.manner import Manner
+from archlab.generation.prompts import rounded
 from archlab.model.transformer import Transformer
 
 AT_ONCE = 8  # rows of a batch

@@ -2,8 +2,8 @@
 
 import json
 
-from archlab.evaluation import generations
-from archlab.evaluation.manner import Manner
+from archlab.generation import generations
+from archlab.generation.manner import Manner
 
 USUAL, DRAWN = Manner(), Manner(temperature=0.5, seed=3)
 

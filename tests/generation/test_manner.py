@@ -1,6 +1,6 @@
 import pytest
 
-from archlab.evaluation.manner import Manner
+from archlab.generation.manner import Manner
 
 NAN, INFINITE = float("nan"), float("inf")
 

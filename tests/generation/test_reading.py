@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab.evaluation import prompts, reading
-from tests.evaluation import asked
-from tests.evaluation.asked import SIZE
+from archlab.generation import prompts, reading
+from tests.generation import asked
+from tests.generation.asked import SIZE
 
 SHALLOW = dataclasses.replace(SIZE, encoder_layers=1)
 MIXED = {"window": 2, "global_every": 2, "global_first": 1}

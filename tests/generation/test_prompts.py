@@ -1,7 +1,7 @@
 import jax
 import pytest
 
-from archlab.evaluation.prompts import BLOCK, encoded, prompted, rounded
+from archlab.generation.prompts import BLOCK, encoded, prompted, rounded
 
 
 def lists(stream) -> list:

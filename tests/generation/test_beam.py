@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab.evaluation import beam, prompts
-from tests.evaluation import asked
+from archlab.generation import beam, prompts
+from tests.generation import asked
 
 SYMBOLS, END, MOST, ROOM = 5, 1, 4, 6
 SIZE = asked.SIZE.__class__(layers=1, embed=8, mlp=12, heads=2, kv=4, vocab=SYMBOLS)

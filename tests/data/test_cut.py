@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archlab.data import plan as module
+from archlab.data import cut as module
+from archlab.data.cut import Cut, Share, shares
 from archlab.data.places import Place
-from archlab.data.plan import Plan, Share, shares
 
 
 @given(parts=st.integers(1, 12), workers=st.integers(1, 12), shards=st.integers(0, 30))
@@ -35,23 +35,23 @@ def test_the_example():
 
 @pytest.mark.parametrize("size, width", [(2**16, 2), (2**16 + 1, 4), (250_112, 4)])
 def test_the_width_of_a_token_follows_the_vocabulary(size, width):
-    assert Plan(size, 1).width == width and Plan(size, 1).kind == f"<u{width}"
+    assert Cut(size, 1).width == width and Cut(size, 1).kind == f"<u{width}"
 
 
 @pytest.mark.parametrize("read, shards", [(0, 0), (1, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
 def test_shards_of_a_part(read, shards):
-    assert Plan(384, 1, 1, 4).shards(read) == shards
+    assert Cut(384, 1, 1, 4).shards(read) == shards
 
 
 def test_a_plan_is_found_again_unless_it_is_damaged(tmp_path):
-    place, plan = Place(str(tmp_path / "a")), Plan(384, 1, 3, 7, 5)
+    place, cut = Place(str(tmp_path / "a")), Cut(384, 1, 3, 7, 5)
     assert module.begun(place) is None
-    module.keep(place, plan)
-    assert module.begun(place) == plan
+    module.keep(place, cut)
+    assert module.begun(place) == cut
     path = tmp_path / "a" / "building" / "plan.json"
     path.write_bytes(path.read_bytes().replace(b"7", b"8"))
     assert module.begun(place) is None
-    module.keep(place, dataclasses.replace(plan, documents=8))
+    module.keep(place, dataclasses.replace(cut, documents=8))
     assert module.begun(place).documents == 8
 
 

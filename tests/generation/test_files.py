@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from archlab.evaluation import files
-from archlab.evaluation.generate import Text
+from archlab.generation import files
+from archlab.generation.generate import Text
 
 
 def test_what_was_said_stands_beside_its_prompt_and_whatever_else_stood_there(tmp_path):

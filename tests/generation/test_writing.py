@@ -2,8 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab.evaluation import choice, prompts, writing
-from tests.evaluation import asked
+from archlab.generation import choice, prompts, writing
+from tests.generation import asked
 
 ROOM, NEVER = 12, 99
 

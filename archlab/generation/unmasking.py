@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from archlab.batch import Stream
-from archlab.evaluation import choice as choices
-from archlab.evaluation.choice import Choice
-from archlab.evaluation.writing import Said
+from archlab.generation import choice as choices
+from archlab.generation.choice import Choice
+from archlab.generation.writing import Said
 from archlab.model.transformer import Transformer
 
 

@@ -1,4 +1,4 @@
-"""Plans: how a token store is cut into shards, and who writes which.
+"""Cuts: how a token store is cut into shards, and who writes which.
 
 A source is read in parts, mostly one, each from its beginning to its end. Document i of a part goes
 into shard i // documents of that part. So what a shard holds does not depend on who writes it, on
@@ -17,7 +17,7 @@ DOCUMENTS = 2**16  # that a shard holds, unless it is said; about 50 MB of web p
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Cut:
     """How a store is cut, and what is in it.
 
     Args:
@@ -91,32 +91,32 @@ def shares(parts: int, workers: int) -> list[list[Share]]:
     return [[Share(own % parts, own // parts, many[own % parts])] for own in range(workers)]
 
 
-def begun(place: Place) -> Plan | None:
-    """Reads the plan of a store that was begun before.
+def begun(place: Place) -> Cut | None:
+    """Reads the cut of a store that was begun before.
 
     Args:
       place: of the store.
 
     Returns:
-      The plan, or None where nothing was begun.
+      The cut, or None where nothing was begun.
 
     Raises:
       ValueError: something else is in the way.
     """
     building = place / BUILDING
     if PLAN in building.files():
-        with contextlib.suppress(ValueError):  # a plan that is damaged is none
-            return Plan(**shards.unsealed(building.read(PLAN)))
+        with contextlib.suppress(ValueError):  # a cut that is damaged is none
+            return Cut(**shards.unsealed(building.read(PLAN)))
     if any(not name.startswith((".", "0")) for name in place.files()):
         raise ValueError(f"{place.path} is in the way: it holds files, and is no token store")
     return None
 
 
-def keep(place: Place, plan: Plan) -> None:
-    """Writes the plan of a store that is begun.
+def keep(place: Place, cut: Cut) -> None:
+    """Writes the cut of a store that is begun.
 
     Args:
       place: of the store.
-      plan: of it.
+      cut: of it.
     """
-    (place / BUILDING).write(PLAN, shards.sealed(dataclasses.asdict(plan)))
+    (place / BUILDING).write(PLAN, shards.sealed(dataclasses.asdict(cut)))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from archlab import form
-from archlab.evaluation.manner import Manner
+from archlab.generation.manner import Manner
 
 FILE = "generations.jsonl"
 FORM = {"step": int, "prompt": str, "text": str, "manner": {}}

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab.evaluation import choice
-from archlab.evaluation.choice import Choice, choose, kept, keys, later, nats, within
+from archlab.generation import choice
+from archlab.generation.choice import Choice, choose, kept, keys, later, nats, within
 
 ROWS = 600
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from archlab import form
-from archlab.evaluation.generate import Text
+from archlab.generation.generate import Text
 
 PROMPT = "prompt"
 EXAMPLE = json.dumps({PROMPT: "a text"})

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from archlab.batch import Stream
-from archlab.evaluation import reading
-from archlab.evaluation.choice import within
+from archlab.generation import reading
+from archlab.generation.choice import within
 from archlab.model.transformer import Transformer
 
 SHORT = 5.0  # tokens that `lasting` counts besides a text's own

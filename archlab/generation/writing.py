@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from archlab.batch import Stream
-from archlab.evaluation import reading
-from archlab.evaluation.choice import Choice, choose, later, nats, within
+from archlab.generation import reading
+from archlab.generation.choice import Choice, choose, later, nats, within
 from archlab.model.transformer import Transformer
 
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from archlab.evaluation import choice, prompts, unmasking
-from tests.evaluation import asked
+from archlab.generation import choice, prompts, unmasking
+from tests.generation import asked
 
 MASK, NEVER, MOST, ROOM, LENGTH = 39, 99, 5, 8, 12
 GIVEN = [[5, 6, 7, 8], [9], [10, 11]]

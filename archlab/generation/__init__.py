@@ -1,0 +1,1 @@
+"""Prompts to texts: what a model writes, token by token."""
