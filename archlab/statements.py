@@ -201,7 +201,7 @@ class _Parser(config_parser.ConfigParser):
             raise SyntaxError(f"{word} is a bare word, did you mean {like[0]}?")
         value = super().parse_value()
         if isinstance(value, int) and value.bit_length() > BITS:
-            raise SyntaxError(f"a whole number of {value.bit_length()} bits; at most {BITS}")
+            raise ValueError(f"a whole number of {value.bit_length()} bits; at most {BITS}")
         return value
 
 

@@ -71,6 +71,11 @@ def test_an_override_is_a_binding(text, key, value):
     assert str(found.place) == f"--set {text}"
 
 
+def test_a_whole_number_has_its_bounds():
+    with pytest.raises(ValueError, match=r"--set Size.layers=9{20}: a whole number of 67 bits"):
+        statements.override(f"Size.layers={'9' * 20}", KINDS)
+
+
 def test_a_file_is_named_as_people_would(path):
     assert statements.shown(path) == str(path)
     assert statements.shown(experiments.home() / "gin" / "x.gin") == "gin/x.gin"
