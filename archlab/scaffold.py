@@ -7,7 +7,7 @@ from pathlib import Path
 
 from archlab.data.kinds import PREPARED, Find
 from archlab.data.pairs import SUPERVISED
-from archlab.data.sources import CORPORA, SOURCES
+from archlab.data.sources import CORPORA, SOURCES, absolute
 from archlab.data.vocabulary import Vocabulary
 from archlab.spelling import nearest
 
@@ -64,8 +64,7 @@ class Scaffold:
                 there = nearest(field, self.found.fields) or ", since a file is one text"
                 raise ValueError(f"there is no field of text {field!r}{there}")
         if self.vocabulary:
-            path = str(Path(self.vocabulary).expanduser().absolute())
-            object.__setattr__(self, "vocabulary", path)
+            object.__setattr__(self, "vocabulary", str(absolute(self.vocabulary)))
         self.size  # noqa: B018 - reads the vocabulary
 
     @property

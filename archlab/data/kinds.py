@@ -67,7 +67,7 @@ def look(paths: Sequence[str]) -> Find:
     Raises:
       ValueError: they are nothing that is read here, or of several kinds, or hold no text.
     """
-    here = [Path(path).expanduser().absolute() for path in paths]
+    here = [sources.absolute(path) for path in paths]
     for folder in here:
         if (folder / SAVED).is_file():
             return _saved(here)
@@ -88,7 +88,7 @@ def look(paths: Sequence[str]) -> Find:
 
 def _known(path: str) -> str:
     """A path, unless it is a file of no kind that is read here."""
-    here = Path(path).expanduser()
+    here = sources.absolute(path)
     if not here.is_file() or records.kind(here.name):
         return path
     name = here.name.lower()

@@ -158,7 +158,7 @@ def folder(folder: str | None = None) -> Source:
     if not folder:
         what = "the folder_… tasks read your own text; say where: --set Data.folder=DIR"
         raise Refusal(what, "Data.folder")
-    root = Path(folder).expanduser().resolve()
+    root = absolute(folder).resolve()
     if not root.is_dir():
         raise Refusal(f"Data.folder={folder!r} is not a directory{beside(root)}", "Data.folder")
     files = _find(root, SUFFIXES, lambda part: not part.startswith("."))
@@ -183,7 +183,7 @@ def found(paths: Sequence[str]) -> list[Path]:
     """
     files: dict[Path, None] = {}
     for path in paths:
-        here = Path(path).expanduser().absolute()
+        here = absolute(path)
         if (here / STATE).is_file():
             parts = form.read(here / STATE, FILES)["_data_files"]
             those = [here / one["filename"] for one in parts]
@@ -203,6 +203,18 @@ def found(paths: Sequence[str]) -> list[Path]:
     return [*files]
 
 
+def absolute(path: str) -> Path:
+    """Reads a path as a user writes it.
+
+    Args:
+      path: "texts", "~/texts".
+
+    Returns:
+      It, from the root; where there is no such user, their name is that of a folder.
+    """
+    return Path(os.path.expanduser(path)).absolute()
+
+
 def rooted(files: Sequence[Path], paths: Sequence[str] = ()) -> tuple[Path, tuple[str, ...]]:
     """Names files as a `Source` does.
 
@@ -216,7 +228,7 @@ def rooted(files: Sequence[Path], paths: Sequence[str] = ()) -> tuple[Path, tupl
     """
     above = [one.parent for one in files]
     for path in paths:
-        here = Path(path).expanduser().absolute()
+        here = absolute(path)
         plain = itertools.takewhile(lambda part: glob.escape(part) == part, here.parts)
         above.append(here if here.exists() else Path(*plain))
     root = Path(os.path.commonpath(above))
@@ -234,7 +246,7 @@ def patterns(paths: Sequence[str]) -> tuple[str, ...]:
     """
     said = []
     for path in paths:
-        here = Path(path).expanduser().absolute()
+        here = absolute(path)
         whole = glob.escape(str(here)) if here.exists() else str(here)
         said.append(f"{whole}/**/*" if here.is_dir() else whole)
     return tuple(said)

@@ -158,6 +158,7 @@ def test_what_tensorflow_datasets_prepared(home):
 @pytest.mark.parametrize(
     "name, said",
     [
+        ("~no_such_user/a", "'~no_such_user/a' is no file, no"),
         ("none", "'none' is no file, no pattern of files and no folder with text"),
         ("a.csw", "'a.csw' is no file, no .* text, did you mean 'a.csv'"),
         ("empty", "'empty' is no file, no pattern of files and no folder with text"),

@@ -167,6 +167,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         (None, "say where: --set Data.folder=DIR"),
         ("", "say where"),
         (str(tmp_path / "none"), "is not a directory"),
+        ("~no_such_user/texts", "is not a directory"),
         (str(tmp_path / "file.txt"), "is not a directory"),
         (str(tmp_path / "empty"), r"holds no \.txt, \.jsonl, \.txt\.gz, \.jsonl\.gz files"),
     ]:
