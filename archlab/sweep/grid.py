@@ -126,7 +126,10 @@ def _digest(text: str) -> str:
 def _values(text: str, said: str) -> list[str]:
     """Values between commas, each once; a range is all of it."""
     found: list[str] = []
-    for value in _parts(said):
+    parts, is_alone = _parts(said)
+    if is_alone:
+        raise ValueError(f"--grid {text}: a quote or a bracket has no second to it")
+    for value in parts:
         if not value:
             raise ValueError(f"--grid {text}: a value is empty; write them as 2,4")
         if match := RANGE.fullmatch(value):
@@ -141,8 +144,8 @@ def _values(text: str, said: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _parts(said: str) -> list[str]:
-    """What stands between commas that stand in no brackets and no quotes."""
+def _parts(said: str) -> tuple[list[str], bool]:
+    """What stands between commas that stand in no brackets and no quotes; and if one is alone."""
     parts, depth, quote = [""], 0, ""
     for letter in said:
         if letter == "," and not depth and not quote:
@@ -153,4 +156,4 @@ def _parts(said: str) -> list[str]:
             quote = "" if letter == quote else quote or letter
         elif not quote:
             depth += (letter in OPEN) - (letter in CLOSED)
-    return [part.strip() for part in parts]
+    return [part.strip() for part in parts], bool(depth or quote)
