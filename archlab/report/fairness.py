@@ -46,7 +46,7 @@ def sentence(costs: Mapping[str, Sequence[float]], what: str = "runs") -> str:
     same = _listed([name for name in costs if name not in found])
     if not found:
         return f"The {what} are equal in {same}."
-    unlike = [f"{name} (up to {max(each):.2f} times the least)" for name, each in found.items()]
+    unlike = [f"{name} ({_spread(each)})" for name, each in found.items()]
     begin = f"equal in {same}, and not in" if same else "not equal in"
     return f"The {what} are {begin} {_listed(unlike)}."
 
@@ -71,6 +71,12 @@ def shares(costs: Mapping[str, Sequence[float]]) -> list[str]:
         for number in range(many)
     ]
     return [", ".join(words) or NONE for words in said]
+
+
+def _spread(times: list[float]) -> str:
+    most = f"up to {max(times):.2f} times the least"
+    said = [*["some had none"] * (not min(times)), *[most] * (max(times) > CLOSE)]
+    return ", others ".join(said)
 
 
 def _listed(words: list[str]) -> str:

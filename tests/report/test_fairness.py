@@ -17,6 +17,11 @@ def test_what_differs_is_said_in_words():
     assert fairness.shares(COSTS) == ["–", "FLOPs × 1.50", "parameters × 2.00"]
     equal = {"tokens": [5, 5], "FLOPs": [0, 0], "bytes": [1, 1]}
     assert fairness.sentence(equal) == "The runs are equal in tokens, FLOPs and bytes."
+    none = {"tokens": [0, 5, 5], "FLOPs": [0, 10, 20]}
+    assert fairness.sentence(none) == (
+        "The runs are not equal in tokens (some had none) and FLOPs (some had none, others up to "
+        "2.00 times the least)."
+    )
     assert fairness.shares({}) == []
     assert fairness.sentence({"tokens": [1, 2]}).startswith("The runs are not equal in tokens (up")
 
