@@ -96,7 +96,7 @@ def examples(programs: list[Program], rows: list[dict[str, Rows]]) -> list[Examp
     found = []
     for program, own in zip(programs, rows, strict=True):
         stage = program.stage
-        about = (program.number, stage.name, stage.rows)
+        about = (program.number, stage.name, stage.total_steps * stage.rows)
         found += sample.examples(own["train"], program.architecture, *about)
     return found
 

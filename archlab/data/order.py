@@ -142,6 +142,14 @@ class Order:
         begun = np.bincount(tasks[:rest], minlength=len(self.rates))
         return (turns * np.asarray(self.parts) + begun).tolist()
 
+    def firsts(self) -> list[int]:
+        """Finds the rows in which a task comes for the first time.
+
+        Returns:
+          Their numbers, in order, one of each task.
+        """
+        return np.flatnonzero(self._turn[1] == 0).tolist()
+
     @functools.cached_property
     def _turn(self) -> tuple[np.ndarray, np.ndarray]:
         """Task and rank of every row until the order repeats."""

@@ -6,7 +6,7 @@ Which text makes up row n of a stage, and what is hidden of it, follows from (se
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -126,6 +126,19 @@ class Rows:
         runs = [*itertools.pairwise(edges)]
         made = [self._batch(first + int(own[low]), high - low) for low, high in runs]
         return made[0] if len(made) == 1 else _joined(made, [np.arange(*run) for run in runs])
+
+    def firsts(self, rows: int) -> Iterator[Batch]:
+        """Makes the first row of each task, whichever process it is of, and no other row.
+
+        Args:
+          rows: of the stage; tasks that have none of them are left out.
+
+        Yields:
+          NumPy arrays, of one row.
+        """
+        for number in self._order.firsts():
+            if number < rows:
+                yield self._batch(number, 1)
 
     def _batch(self, first: int, rows: int) -> Batch:
         parts = self.examples(first, rows)

@@ -13,8 +13,6 @@ from archlab.show.examples import Example, cut
 from archlab.show.row import Row, read
 from archlab.show.statistics import Statistics, statistics
 
-ENOUGH = 64  # rows among which an objective is looked for
-
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
@@ -88,30 +86,24 @@ def take(
 
 
 def examples(
-    rows: Rows, architecture: Architecture, stage: int, name: str, at_once: int
+    rows: Rows, architecture: Architecture, stage: int, name: str, many: int
 ) -> list[Example]:
-    """Takes the first row of each objective, of those that come first in a stage.
+    """Takes the first row of each objective of a stage, and reads no other.
 
     Args:
       rows: of the stage.
       architecture: whose rows they are.
       stage: its number, from 0.
       name: what it is called.
-      at_once: rows of a step.
+      many: rows that it has.
 
     Returns:
-      An example of each objective that the first `ENOUGH` rows, or the first step's, have a row of.
+      An example of each objective that has a row, in the order in which they come.
     """
-    found: dict[str, Example] = {}
-    for first in range(0, ENOUGH, at_once):
-        batch = rows.batch(first, at_once)
-        for number, objective in enumerate(batch.objective_B.tolist()):
-            if rows.objectives[objective] in found:
-                continue
-            row = read(batch, number, rows.vocabulary, architecture, rows.objectives)
-            stacks = {own: cut(positions) for own, positions in row.stacks.items()}
-            about = str(row).partition(": ")[2]
-            found[row.objective] = Example(stage, name, row.objective, about, stacks)
-        if len(found) == len(rows.objectives):
-            break
-    return list(found.values())
+    made = []
+    for batch in rows.firsts(many):
+        row = read(batch, 0, rows.vocabulary, architecture, rows.objectives)
+        stacks = {own: cut(positions) for own, positions in row.stacks.items()}
+        about = str(row).partition(": ")[2]
+        made.append(Example(stage, name, row.objective, about, stacks))
+    return made

@@ -105,6 +105,12 @@ def counted(one, rows):
     return np.cumsum(np.arange(len(one.rates)) == tasks[:, None], axis=0)
 
 
+@given(rates=WHOLE)
+def test_each_task_comes_first_where_none_of_its_rows_came_before(rates):
+    tasks = Order(rates).places(0, 3 * sum(rates))[0].tolist()
+    assert Order(rates).firsts() == sorted(map(tasks.index, range(len(rates))))
+
+
 @settings(max_examples=60)
 @given(rates=WHOLE | ANY)
 def test_no_count_is_ever_a_whole_row_off_its_share(rates):
