@@ -9,7 +9,7 @@ from rich.console import Console
 from archlab import cache as module
 from archlab import commands
 from archlab.data import reports, writer
-from archlab.data.plan import Plan
+from archlab.data.cut import Cut
 from archlab.data.recipes import Data, Work
 from archlab.data.reports import Report
 
@@ -40,7 +40,7 @@ def path(tmp_path):
     pairs = [(np.asarray([number] * 600), 1200) for number in (5, 6, 7)]
     counts = {"kept": 3, "broken_json": 1234, "empty": 0}
     facts = {"source": "mine", "split": "train", "counts": counts}
-    return writer.write(tmp_path / "one", pairs, Plan(384, 1, 1, 2), facts).path
+    return writer.write(tmp_path / "one", pairs, Cut(384, 1, 1, 2), facts).path
 
 
 def run(monkeypatch, prepared, is_terminal=False):
