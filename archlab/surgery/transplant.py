@@ -2,7 +2,8 @@
 
 What stays as it was is handed over and not copied, since there may be no room for it twice. The
 rest is made in one program, each device its own part, from the old arrays and from what a first
-step would begin with; what nothing needs any more is let go.
+step would begin with. Until all of it is there, so is all that there was (`made` says how much);
+then what nothing needs any more is let go.
 
 Moments go with their weights: an array of theirs has the path of its weight, and its shape or one
 that begins with the same layers. Where neither holds, they begin anew.
@@ -48,12 +49,12 @@ def transplant(
         }
 
     placed = {name: leaf.sharding for name, leaf in _leaves(shapes).items()}
-    made = jax.jit(make, out_shardings={name: placed[name] for name in grafts})(needed)
+    new = jax.jit(make, out_shardings={name: placed[name] for name in grafts})(needed)
     for name, leaf in had.items():
         if name not in kept.values():
             leaf.delete()
-    made |= {name: jax.device_put(had[source], placed[name]) for name, source in kept.items()}
-    return jax.tree_util.tree_map_with_path(lambda keys, _: made[mesh.path(keys)], shapes)
+    new |= {name: jax.device_put(had[source], placed[name]) for name, source in kept.items()}
+    return jax.tree_util.tree_map_with_path(lambda keys, _: new[mesh.path(keys)], shapes)
 
 
 def made(old: State, shapes: State, found: tuple[Origin, ...]) -> dict[str, jax.ShapeDtypeStruct]:

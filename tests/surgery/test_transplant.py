@@ -16,7 +16,7 @@ from archlab.model.transformer import Transformer
 from archlab.size import Size
 from archlab.surgery.choices import Surgery
 from archlab.surgery.origins import origins
-from archlab.surgery.transplant import transplant
+from archlab.surgery.transplant import made, transplant
 from archlab.train import state as states
 from archlab.train import step
 from archlab.train.optimizer import Optimizer
@@ -81,9 +81,9 @@ def test_moments_go_where_their_weights_do_and_begin_anew_elsewhere(name, ways):
     surgery = Surgery(depth="silent", cross="fresh", rows="fresh")
     apart = Architecture("encoder_decoder", tied=False)
     new = Transformer(dataclasses.replace(SIZE, layers=3), apart)
-    shapes, made, draw = moved(model("causal_decoder"), new, Optimizer(name), surgery, ways)
-    weights, found = leaves(made.weights), 0
-    for path, leaf in leaves(made.moments).items():
+    shapes, state, draw = moved(model("causal_decoder"), new, Optimizer(name), surgery, ways)
+    weights, found = leaves(state.weights), 0
+    for path, leaf in leaves(state.moments).items():
         owner = next((one for one in weights if path.endswith(f"/{one}")), None)
         if owner is None:
             assert np.all(np.asarray(leaf) == 7)  # the steps that there were
@@ -97,9 +97,9 @@ def test_moments_go_where_their_weights_do_and_begin_anew_elsewhere(name, ways):
         np.testing.assert_array_equal(np.asarray(leaf).reshape(weight.shape), expected)
         found += is_copied.any() + (not is_copied.all())
     assert found > 20
-    for leaf, shape in zip(jax.tree.leaves(made), jax.tree.leaves(shapes), strict=True):
+    for leaf, shape in zip(jax.tree.leaves(state), jax.tree.leaves(shapes), strict=True):
         assert (leaf.shape, leaf.dtype, leaf.sharding) == (shape.shape, shape.dtype, shape.sharding)
-    assert int(made.step) == 0
+    assert int(state.step) == 0
     np.testing.assert_array_equal(
         np.asarray(weights["head/head_DV"]), np.asarray(weights["embedding/table_VD"]).T
     )
@@ -121,8 +121,10 @@ def test_what_stays_is_handed_over_and_what_is_dropped_is_let_go():
     addresses = {name: where(leaf) for name, leaf in before.items()}
     network, _, _, blank = own = given(new, Optimizer())
     draw = functools.partial(states.drawn, network, Optimizer(), jax.random.key(3), blank)
-    made = transplant(state, states.shapes(*own), origins(old, new, Surgery()), draw)
-    after = leaves(made)
+    found, shapes = origins(old, new, Surgery()), states.shapes(*own)
+    beside = set(made(states.shapes(*given(old, Optimizer())), shapes, found))
+    after = leaves(transplant(state, shapes, found, draw))
+    assert beside == {name for name in after if name.endswith("table_VD") or name == "step"}
     for name, leaf in after.items():
         if name != "step" and not name.endswith("table_VD"):
             assert where(leaf) == addresses[name]
@@ -135,11 +137,11 @@ def test_what_stays_is_handed_over_and_what_is_dropped_is_let_go():
 
 
 def test_what_two_stacks_begin_as_is_two_arrays():
-    _, made, _ = moved(
+    _, state, _ = moved(
         model("encoder"), model("encoder_decoder"), Optimizer(), Surgery(cross="self")
     )
     for part in ("mlp", "attention"):
-        one, other = (made.weights[stack]["layers"][part] for stack in ("encoder", "decoder"))
+        one, other = (state.weights[stack]["layers"][part] for stack in ("encoder", "decoder"))
         jax.tree.map(np.testing.assert_array_equal, one, other)
-    pointers = [tuple(where(leaf)) for leaf in jax.tree.leaves((made.weights, made.moments))]
+    pointers = [tuple(where(leaf)) for leaf in jax.tree.leaves((state.weights, state.moments))]
     assert len(pointers) == len(set(pointers))
