@@ -112,8 +112,9 @@ def wrong(value: object, form: object) -> str | None:
 
     Args:
       value: from a JSON file.
-      form: a type; a dict with the form of each name that is needed, or, under `str`, of every
-        name; a list with the form of every item; or a tuple of forms, any of which will do.
+      form: a type; a function that says whether a value will do; a dict with the form of each name
+        that is needed, or, under `str`, of every name; a list with the form of every item; or a
+        tuple of forms, any of which will do.
 
     Returns:
       The place, dotted; "" for the whole; None if nothing is wrong.
@@ -138,5 +139,5 @@ def _wrong(value: object, form: object, at: str) -> Iterator[str]:
             return
         for number, one in enumerate(value):
             yield from _wrong(one, form[0], f"{at}.{number}".lstrip("."))
-    elif not isinstance(value, form):
+    elif not (isinstance(value, form) if isinstance(form, type) else form(value)):
         yield at

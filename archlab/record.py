@@ -11,7 +11,7 @@ import math
 import time
 from pathlib import Path
 
-from archlab.form import parsed
+from archlab.form import parsed, wrong
 
 SPOTS = ("kind", "stage", "step")  # what a later line replaces an earlier one by
 ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -78,18 +78,19 @@ def _scalars(fields: dict, above: str = ""):
             yield f"{above}{name}", value
 
 
-def read(path: Path) -> list[dict]:
+def read(path: Path, forms: dict = {}) -> list[dict]:  # noqa: B006 - read, and never written to
     """Reads a record, each step once.
 
     Args:
       path: of the file.
+      forms: of the lines of a kind, by kind (`form.wrong`); lines of another hold anything.
 
     Returns:
       The lines in the order of their first writing, each with what was written last; numbers that
       are not finite are floats again.
 
     Raises:
-      ValueError: it is not there, or a line is broken that is not the last.
+      ValueError: it is not there, or a line has another form, or is broken and not the last.
     """
     if not path.is_file():
         raise ValueError(f"{path.parent} holds no {path.name}; is it a run directory?")
@@ -104,8 +105,11 @@ def read(path: Path) -> list[dict]:
             if number == len(lines):  # the run was killed here, or is writing right now
                 break
             raise ValueError(f"{path}:{number} {broken}") from None
+        fields, kind = _odd(fields), fields["kind"]
+        if (where := wrong(fields, forms.get(kind, {}))) is not None:
+            raise ValueError(f"{path}:{number}: {where} of this {kind!r} line is missing or odd")
         spot = tuple(str(fields.get(name)) for name in SPOTS)
-        found[(*spot, number) if fields["kind"] == "start" else spot] = _odd(fields)
+        found[(*spot, number) if kind == "start" else spot] = fields
     return list(found.values())
 
 

@@ -174,8 +174,8 @@ class History:
         """
         steps = [facts["steps"] for facts in self.stages[:stage]] + [step]
         if unit in ("loss_tokens", "seconds"):
-            known = [0, *(line["total_step"] for line in self.trains)]
-            costs = [0.0, *(line[unit] for line in self.trains)]
+            known = [0.0, *(float(line["total_step"]) for line in self.trains)]
+            costs = [0.0, *(float(line[unit]) for line in self.trains)]
             return float(np.interp(sum(steps), known, costs))
         return sum(
             many * (facts["tokens_per_step"] if unit == "tokens" else total(facts))
@@ -223,12 +223,7 @@ def read(folder: Path, name: str) -> History:
     """
     if not folder.is_dir():
         raise ValueError(f"there is no run directory {folder}{beside(folder)}")
-    path = folder / "metrics.jsonl"
-    lines = record.read(path)
-    for line in lines:
-        lacking = form.wrong(line, FORMS.get(line["kind"], {}))
-        if lacking is not None:
-            raise ValueError(f"{path}: a {line['kind']!r} line has no {lacking}, or an odd one")
+    lines = record.read(folder / "metrics.jsonl", FORMS)
     starts = [line for line in lines if line["kind"] == "start"]
     # A run set back to a checkpoint takes the steps behind it anew; what it did there first is void
     # even before they are taken, and even if they are then recorded more rarely.

@@ -1,56 +1,78 @@
 """The lines of a record, as a report needs them: a form for each kind (`form.py`)."""
 
-from archlab.form import NONE, NUMBER
+import math
 
-FLOPS = {"body": NUMBER, "head": NUMBER, "attention": NUMBER}
-SPOT = {"time": NUMBER, "stage": int, "step": int, "total_step": int}
-LOSS = {"loss": NUMBER, "loss_by_objective": {str: NUMBER}}
+from archlab.form import NONE
+
+MOST = 1e33  # of anything; no run that there was took a millionth of it
+
+
+def number(value: object) -> bool:
+    """Args: value: of a line. Returns: whether it is a number, NaN and infinite too."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < MOST or not math.isfinite(value)
+
+
+def amount(value: object) -> bool:
+    """Args: value: of a line. Returns: whether there can be so much."""
+    return isinstance(value, int | float) and number(value) and 0 <= value < MOST
+
+
+def count(value: object) -> bool:
+    """Args: value: of a line. Returns: whether there can be so many."""
+    return isinstance(value, int) and amount(value)
+
+
+FLOPS = {"body": amount, "head": amount, "attention": amount}
+SPOT = {"time": amount, "stage": count, "step": count, "total_step": count}
+LOSS = {"loss": number, "loss_by_objective": {str: number}}
 LEDGER = {
     "flops": FLOPS,
-    "parameters": NUMBER,
-    "tokens": NUMBER,
-    "loss_tokens": NUMBER,
-    "padding": NUMBER,
-    "seconds": NUMBER,
+    "parameters": amount,
+    "tokens": amount,
+    "loss_tokens": amount,
+    "padding": amount,
+    "seconds": amount,
 }
 SPEED = ("learning_rate", "gradient_norm", "tokens_per_second", "waiting")
-MEMORY = {"resident": (*NUMBER, NONE), "device_peak": (*NUMBER, NONE)}
+MEMORY = {"resident": (number, NONE), "device_peak": (number, NONE)}
 STAGE = {
     "name": str,
-    "steps": int,
-    "tokens_per_step": NUMBER,
+    "steps": count,
+    "tokens_per_step": amount,
     "architecture": str,
     "objectives": [str],
     "flops_per_step": FLOPS,
-    "visited_parameters": NUMBER,
+    "visited_parameters": amount,
 }
 # What readers need of a line, by its kind. Lines of other kinds may hold anything.
 FORMS = {
     "start": {
-        "time": NUMBER,
+        "time": amount,
         "experiment": str,
-        "parameters": NUMBER,
+        "parameters": amount,
         "stages": [STAGE],
-        "resumed_from": (int, NONE),
+        "resumed_from": (count, NONE),
     },
     "train": {
         **SPOT,
         "stage_name": str,
         **LEDGER,
         **LOSS,
-        **{name: (*NUMBER, NONE) for name in SPEED},
+        **{name: (number, NONE) for name in SPEED},
         "memory": (MEMORY, NONE),
     },
     "evaluate": {**SPOT, **LOSS},
     "end": {
-        "time": NUMBER,
-        "loss": NUMBER,
-        "expect": ([NUMBER], NONE),
+        "time": amount,
+        "loss": number,
+        "expect": ([number], NONE),
         "met": (bool, NONE),
         "ledger": {
             **LEDGER,
-            "visited_parameters": NUMBER,
-            "epochs": ({str: NUMBER}, NONE),
+            "visited_parameters": amount,
+            "epochs": ({str: amount}, NONE),
         },
     },
 }

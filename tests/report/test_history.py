@@ -1,5 +1,10 @@
 """A history is what counts of a record: what was set back is void, what is unended is said so."""
 
+import copy
+import functools
+import math
+import operator
+
 import pytest
 
 from archlab.report import history, ink
@@ -68,6 +73,41 @@ def test_whatever_is_odd_in_a_line_is_refused_in_one_line_or_not_needed(
             report([run], tmp_path / "out")
         except ValueError as error:
             assert "\n" not in str(error) and str(run) in str(error), where
+
+
+@pytest.mark.parametrize(
+    "number, place, value",
+    [
+        (0, "parameters", "3"),
+        (0, "stages.0.steps", -1),
+        (0, "stages.1.tokens_per_step", math.nan),
+        (0, "stages.0.flops_per_step.body", math.inf),
+        (2, "total_step", True),
+        (2, "tokens", -1),
+        (2, "seconds", math.nan),
+        (2, "loss", 1e300),
+        (2, "loss_by_objective.span_corruption", "low"),
+        (-1, "ledger.flops.head", -1e9),
+        (-1, "ledger.visited_parameters", math.inf),
+    ],
+)
+def test_a_number_that_cannot_be_is_named_with_its_line(tmp_path, number, place, value):
+    lines = copy.deepcopy(LINES)
+    *above, name = (int(one) if one.isdecimal() else one for one in place.split("."))
+    functools.reduce(operator.getitem, above, lines[number])[name] = value
+    run = write(tmp_path / "run", lines)
+    line = range(1, len(lines) + 1)[number]
+    with pytest.raises(ValueError, match=rf"metrics\.jsonl:{line}: {place} of this .* line is "):
+        history.read(run, "run")
+
+
+def test_great_numbers_and_losses_that_are_none_are_read(tmp_path):
+    lines = copy.deepcopy(LINES)
+    lines[2] |= {"loss": math.nan, "loss_tokens": 10**32, "seconds": 10**32, "gradient_norm": 1e32}
+    lines[3] |= {"loss": math.inf, "flops": {part: 10**32 for part in FLOPS}}
+    found = history.read(write(tmp_path / "run", lines), "run")
+    assert found.cost(0, 2, "seconds") == found.cost(0, 2, "loss_tokens") == 1e32
+    assert math.isnan(found.trains[1]["loss"]) and math.isinf(found.trains[2]["loss"])
 
 
 @pytest.mark.parametrize("text", ['{"devices": 5}', '{"devices": "x"}', '{"versions": 3}'])
