@@ -25,9 +25,10 @@ def load(module: str, known: Callable[[], Iterable[str]] = tuple) -> None:
       ValueError: it is not there, or fails; with the line.
     """
     try:
-        if not module.endswith(".py"):
-            if os.getcwd() not in sys.path:
-                sys.path.insert(0, os.getcwd())
+        is_named = not module.endswith(".py")
+        if os.getcwd() not in sys.path:  # where a file finds what it imports, after Python's own
+            sys.path.insert(0 if is_named else len(sys.path), os.getcwd())
+        if is_named:
             importlib.import_module(module)
             return
         path = Path(module).resolve()

@@ -199,7 +199,6 @@ def main() -> int:
     """
     path, *worker = sys.argv[1:]
     request = json.loads(Path(path).read_text())
-    sys.path.insert(0, "")
     try:
         work(request, int(worker[0])) if worker else build(request, path)
     except ValueError as error:

@@ -212,7 +212,6 @@ def main() -> int:
     # What steps and modules print goes to standard error; only this file writes to the reader.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    sys.path.insert(0, "")
     opened: dict[str, Examiner] = {}
     for line in sys.stdin:
         request = json.loads(line)

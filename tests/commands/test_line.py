@@ -93,6 +93,20 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
         commands.main(["train", "quickstart"])
 
 
+def test_what_the_command_starts_finds_no_json_of_the_users(tmp_path):
+    (tmp_path / "json.py").write_text("raise SystemExit('the json of the user')")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "archlab"
+    program.write_text(
+        "import subprocess, sys\nfrom archlab.commands import main\nmain()\n"
+        "sys.exit(subprocess.run([sys.executable, '-m', 'archlab', 'list']).returncode)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(experiments.home())}
+    command = [sys.executable, program, "list"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_where_few_letters_are_known_the_others_are_question_marks(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "archlab", "config", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"],
