@@ -107,7 +107,12 @@ def _text(run: Run, chips: int, modules: tuple[str, ...]) -> list[str]:
     mesh = run.mesh.abstract(chips)
     programs = [Program(run, number, mesh) for number in range(len(run.stages))]
     agreement.check(programs, recipes)
-    return [line for one in programs for line in _rows(one, recipes[one.stage.mixture])]
+    said = [line for one in programs for line in _rows(one, recipes[one.stage.mixture])]
+    for name, recipe in recipes.items():
+        for task in recipe.content["tasks"]:
+            if task["absent"]:
+                raise Refusal(f"{task['name']}: {task['absent']}", name)
+    return said
 
 
 def _rows(program: Program, recipe: Recipe) -> list[str]:

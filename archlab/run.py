@@ -116,8 +116,7 @@ def train(
             state = program.first(*(start.weights, start.moments) if start else ())
             processes.first(lambda: examples.write(out, account.examples(programs, rows)))
             if start:
-                what = "weights" if start.moments is None else "weights and moments"
-                progress.say(f"begins with the {what} of {run.start} ({start.digest[:12]})")
+                progress.say(f"begins with the weights of {run.start} ({start.digest[:12]})")
                 _tell(program, progress)
         for line in changed:
             progress.say(f"changed {line}")

@@ -99,13 +99,13 @@ def read(folder: str, mesh: jax.sharding.Mesh, optimizer: Optimizer | None = Non
         if (path / "manifest.json").exists():
             run = trained.load(path, mesh=mesh, moments=optimizer is not None)
             if optimizer:
-                _check_moments(run, folder, optimizer)
+                _check(run, folder, optimizer)
             model, vocabulary = run.model, run.vocabulary
             facts = (folder, run.step, _digest(run.sums), model.architecture, model.size)
             return Start(*facts, vocabulary.spec(), run.weights, run.moments)
         own = folders.read(path)
         if optimizer:
-            raise _no_moments(folder)
+            raise _without(folder)
     leaves = jax.tree_util.tree_flatten_with_path(own.weights)[0]
     sums = {trained.WEIGHTS + meshes.path(keys): _sum(leaf) for keys, leaf in leaves}
     facts = (folder, None, _digest(sums), own.architecture, own.size)
@@ -113,10 +113,10 @@ def read(folder: str, mesh: jax.sharding.Mesh, optimizer: Optimizer | None = Non
     return Start(*facts, own.vocabulary.spec(), jax.tree.map(_placed, own.weights, placed))
 
 
-def _check_moments(run: trained.Trained, folder: str, optimizer: Optimizer) -> None:
+def _check(run: trained.Trained, folder: str, optimizer: Optimizer) -> None:
     """Refuses moments that an optimizer cannot go on with."""
     if run.moments is None:
-        raise _no_moments(folder)
+        raise _without(folder)
     had = run.run.optimizer
     old, new = (
         jax.tree.flatten(jax.eval_shape(one.transform().init, run.weights))
@@ -136,7 +136,7 @@ def _check_moments(run: trained.Trained, folder: str, optimizer: Optimizer) -> N
         )
 
 
-def _no_moments(folder: str) -> Refusal:
+def _without(folder: str) -> Refusal:
     return Refusal(
         f"Stage.moments='keep', and {folder} holds weights and no moments; 'reset' begins anew",
         "Stage.moments",

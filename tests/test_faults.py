@@ -82,6 +82,12 @@ def test_text_is_looked_at_and_not_encoded(look, tmp_path):
     assert look("text", own, "Size.vocab=32128") == [
         "python_stdlib_span_corruption: 1 task, 384 ids of a table of 32,128"
     ]
+    absent = ("Stage.mixture=wikipedia_span_corruption", f"Data.tfds={tmp_path}")
+    with pytest.raises(
+        ValueError, match=f"is not in {tmp_path}; .*: tfds build --data_dir="
+    ) as said:
+        look("text", own, *absent)
+    assert said.value.about == "wikipedia_span_corruption"
     assert not list(tmp_path.glob("cache/stores/*")) and list(
         tmp_path.glob("cache/recipes/found/*")
     )

@@ -127,10 +127,7 @@ def test_a_run_begins_with_the_weights_of_another(begun, straight, tmp_path, cap
     out = tmp_path / "run"
     runs.train(begun, out, "test")
     said = capsys.readouterr().out
-    assert (
-        f"begins with the weights and moments of {source} (" in said
-        and "Architecture.name: enc" in said
-    )
+    assert f"begins with the weights of {source} (" in said and "Architecture.name: enc" in said
     start, kept = (
         record.read(out / "metrics.jsonl")[0],
         directory.read(out / "manifest.json")["start"],

@@ -115,6 +115,7 @@ def cook(mixture: str, request: dict, stores: dict[str, str | None]) -> dict:
                 "road": part.road,
                 "objective": part.objective,
                 "parameters": part.parameters,
+                "absent": jobs.absent(part, request),
                 "splits": [split for split in sources.SPLITS if split in part.task.splits],
                 "stores": {
                     split: stores[job.path] for split, job in jobs.of(part, request).items()

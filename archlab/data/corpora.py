@@ -68,6 +68,15 @@ class Prepared(seqio.TfdsDataSource):
         """What its text is decided by, besides what the data set holds; JSON-able."""
         return [self._name, self._sides, self._splits_said, self._language, self._languages]
 
+    @property
+    def absent(self) -> str:
+        """What is missing before it can be read, and what prepares it; "" if nothing is."""
+        try:
+            self._found  # noqa: B018 - looked for
+        except ValueError as error:
+            return str(error)
+        return ""
+
     @functools.cached_property
     def tfds_dataset(self) -> seqio.utils.LazyTfdsLoader:
         """SeqIO's own reader of it.

@@ -273,6 +273,8 @@ def _is_fresh(path: str, data: Data) -> bool:
         content = json.loads(_read(path))
     except FileNotFoundError:
         return False
+    if any(task["absent"] for task in content["tasks"]):
+        return False
     for name, mark in content["fingerprints"].items():
         if sources.SOURCES[name](data.folder).fingerprint() != mark:
             return False

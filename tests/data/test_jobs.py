@@ -48,6 +48,20 @@ def test_tasks_of_one_text_have_one_store(tmp_path):
     assert others[2].path == first.path.replace("/cache/", "/other/")
 
 
+def test_what_is_encoded_need_not_be_there_any_more(tmp_path, monkeypatch):
+    request = asked(written(tmp_path / "text", 60))
+    jobs.register(request)
+    (part,) = roads.resolve("folder_causal_lm")
+    assert jobs.absent(part, request) == ""
+    monkeypatch.setattr(type(part.task.source), "absent", "gone", raising=False)
+    assert jobs.absent(part, request) == "gone"
+    for one in jobs.of(part, request).values():
+        one.writer.begin()
+        one.write(Share(0), lambda *done: None)
+        one.finish()
+    assert jobs.absent(part, request) == ""
+
+
 @pytest.mark.parametrize("shards, documents", [(None, 2**16), (1, 20), (4, 5), (50, 1)])
 def test_as_many_shards_as_are_wanted(tmp_path, shards, documents):
     one = job(asked(written(tmp_path / "text", 20), shards=shards))
