@@ -99,8 +99,8 @@ def check(
 ) -> None:
     """Finds what is wrong, before anything is encoded or computed.
 
-    In half a minute, on any machine: paths, schedules, mesh, tasks, vocabulary, sentinels; and, of
-    a --chip, whether it has room. Ends with status 2 where something is wrong.
+    In half a minute, on any machine: paths, schedules, mesh, tasks, data sets, vocabulary,
+    sentinels; and, of a --chip, whether it has room. Ends with status 2 where something is wrong.
 
     \b
     archlab check quickstart
