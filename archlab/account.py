@@ -113,13 +113,14 @@ def end(programs: list[Program], rows: list[dict[str, Rows]], meter: Meter) -> d
       JSON-able: the ledger, the last validation loss, the expected band and whether it was met,
       None where nothing was measured or expected.
     """
-    run, epochs = programs[0].run, collections.Counter()
+    run = programs[0].run
+    epochs: collections.Counter[str] = collections.Counter()
     for program, own in zip(programs, rows, strict=True):
         epochs.update(own["train"].epochs(program.stage.total_steps * program.stage.rows))
-    tokens = [stage.total_tokens for stage in run.stages]
+    tokens = [program.stage.total_tokens for program in programs]
     seen = [
-        run.visited(stage, own["train"].scored) * many
-        for stage, own, many in zip(run.stages, rows, tokens, strict=True)
+        run.visited(program.stage, own["train"].scored) * many
+        for program, own, many in zip(programs, rows, tokens, strict=True)
     ]
     ledger = {
         **meter.ledger.as_dict(),

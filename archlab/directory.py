@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 MAY_CHANGE = (
@@ -60,7 +61,7 @@ def flat(settings: object, prefix: str = "") -> dict[str, object]:
       Each value by its dotted name.
     """
     if isinstance(settings, dict):
-        pairs = settings.items()
+        pairs: Iterable[tuple[object, object]] = settings.items()
     elif isinstance(settings, list | tuple):
         pairs = enumerate(settings)
     else:

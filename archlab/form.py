@@ -139,5 +139,7 @@ def _wrong(value: object, form: object, at: str) -> Iterator[str]:
             return
         for number, one in enumerate(value):
             yield from _wrong(one, form[0], f"{at}.{number}".lstrip("."))
-    elif not (isinstance(value, form) if isinstance(form, type) else form(value)):
-        yield at
+    else:
+        assert callable(form)
+        if not (isinstance(value, form) if isinstance(form, type) else form(value)):
+            yield at

@@ -56,7 +56,7 @@ def packages(package: str = "archlab") -> list[Finding]:
 
 def _package(requirement: str) -> Finding:
     """Looks for one, of which a requirement names the least version and the first too new."""
-    name = re.match(r"[\w.-]+", requirement)[0]
+    name = re.findall(r"^[\w.-]+", requirement)[0]
     remedy = f"`pip install '{requirement}'` installs it"
     try:
         version = importlib.metadata.version(name)
@@ -69,7 +69,7 @@ def _package(requirement: str) -> Finding:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.match(r"\d+(?:\.\d+)*", version)[0].split(".")))
+    return tuple(map(int, re.findall(r"^\d+(?:\.\d+)*", version)[0].split(".")))
 
 
 def devices() -> list[Finding]:

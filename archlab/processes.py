@@ -100,7 +100,7 @@ def _join(
     missing = [f"--{name}" for name, value in needed.items() if value is None]
     if missing and (processes is not None or process is not None):
         raise Refusal(f"of --coordinator, --processes and --process, {missing[0]} is not given")
-    if processes is not None and not 0 <= process < processes:
+    if processes is not None and process is not None and not 0 <= process < processes:
         raise Refusal(f"--process={process} of --processes={processes}; it is in [0, {processes})")
     is_told = coordinator is not None
     is_alone = xla_bridge.backends_are_initialized() or os.environ.get(TASKS) == "1"

@@ -111,8 +111,10 @@ class Run:
                 raise Refusal(
                     f"Run.expect={self.expect}; a band is its lower and upper end", "Run.expect"
                 )
+        before = None
         for number, stage in enumerate(() if isinstance(self.stages, str) else self.stages):
-            self._check_stage(number, stage)
+            self._check_stage(number, stage, before)
+            before = stage
 
     def _check_model(self, size: Size, architecture: Architecture) -> None:
         """Refuses a size that does not go with the architecture or the optimizer."""
@@ -151,17 +153,16 @@ class Run:
                 "Size.base_embed",
             )
 
-    def _check_stage(self, number: int, stage: Stage) -> None:
+    def _check_stage(self, number: int, stage: Stage, before: Stage | None) -> None:
         """Refuses a stage whose model cannot be, or not after that of the stage before."""
         with blame("Stage.architecture", number):
             architecture = self.architecture_in(stage)
             self._check_model(self.size_in(stage), architecture)
         with blame("Size.positions", number):
             self._check_positions(stage)
-        if number:
+        if before:
             with blame("Stage.surgery", number, f"stage {stage.name}: "):
-                before = self.model(self.stages[number - 1])
-                compatibility.check(before, self.model(stage), stage.surgery)
+                compatibility.check(self.model(before), self.model(stage), stage.surgery)
         elif stage.surgery and not self.start:
             raise Refusal(
                 f"stage {stage.name}: Stage.surgery has nothing to work on in the first stage of "

@@ -203,6 +203,7 @@ class Stage:
         """Steps of the stage: the fewest that see the budget."""
         if self.steps is not None:
             return count(self.steps)
+        assert self.tokens is not None  # one of the two is given
         return -(-count(self.tokens) // (self.rows * self.row_tokens))
 
     @property

@@ -108,9 +108,9 @@ def read(folder: str, mesh: jax.sharding.Mesh, optimizer: Optimizer | None = Non
             raise _without(folder)
     leaves = jax.tree_util.tree_flatten_with_path(own.weights)[0]
     sums = {trained.WEIGHTS + meshes.path(keys): _sum(leaf) for keys, leaf in leaves}
-    facts = (folder, None, _digest(sums), own.architecture, own.size)
+    known = (folder, None, _digest(sums), own.architecture, own.size)
     placed = meshes.shardings(mesh, own.weights, own.weights)
-    return Start(*facts, own.vocabulary.spec(), jax.tree.map(_placed, own.weights, placed))
+    return Start(*known, own.vocabulary.spec(), jax.tree.map(_placed, own.weights, placed))
 
 
 def _check(run: trained.Trained, folder: str, optimizer: Optimizer) -> None:

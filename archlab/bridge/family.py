@@ -56,10 +56,9 @@ class Family:
           A line for each field; none if it can be one of the family.
         """
         lines = []
-        said = [(size, field) for field in dataclasses.fields(size) if field.name not in EXTENTS]
-        said += [(architecture, field) for field in dataclasses.fields(architecture)]
-        for thing, field in said:
-            value = getattr(thing, field.name)
+        fields = [field for field in dataclasses.fields(size) if field.name not in EXTENTS]
+        for field in (*fields, *dataclasses.fields(architecture)):
+            value = getattr(size if field in fields else architecture, field.name)
             right = self.words.get(field.name, (field.default,))
             if right and value not in right:
                 have = " or ".join(map(repr, right))

@@ -135,17 +135,17 @@ def _stack(stack: str, size: Size, architecture: Architecture, by: Factors) -> l
 
     parts = [*attention("attention", "0.SelfAttention")]
     parts.append(pair("attention_norm/scale_D", "0.layer_norm", "D"))
-    last = 1
+    number = 1
     if stack == "decoder":
         parts += attention("cross", "1.EncDecAttention")
         parts.append(pair("cross_norm/scale_D", "1.layer_norm", "D"))
-        last = 2
+        number = 2
     up = "wi_1" if architecture.is_gated else "wi"
-    parts.append(pair("mlp/up_DF", f"{last}.DenseReluDense.{up}", "F D"))
+    parts.append(pair("mlp/up_DF", f"{number}.DenseReluDense.{up}", "F D"))
     if architecture.is_gated:
-        parts.append(pair("mlp/gate_DF", f"{last}.DenseReluDense.wi_0", "F D"))
-    parts.append(pair("mlp/down_FD", f"{last}.DenseReluDense.wo", "D F"))
-    parts.append(pair("mlp_norm/scale_D", f"{last}.layer_norm", "D"))
+        parts.append(pair("mlp/gate_DF", f"{number}.DenseReluDense.wi_0", "F D"))
+    parts.append(pair("mlp/down_FD", f"{number}.DenseReluDense.wo", "D F"))
+    parts.append(pair("mlp_norm/scale_D", f"{number}.layer_norm", "D"))
     last = by.last if stack == "decoder" else 1.0
     bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
     return [

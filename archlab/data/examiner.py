@@ -218,7 +218,7 @@ def main() -> int:
         try:
             if "mixture" in request:
                 opened = begun(request)
-                reply = {"papers": [one.paper() for one in opened.values()]}
+                reply: dict = {"papers": [one.paper() for one in opened.values()]}
             else:
                 reply = opened[request["task"]].marks(request)
         except Exception as error:  # whatever a task's code raises is the user's to mend

@@ -147,7 +147,7 @@ def _hide(content: dict, special: set[str], unknown: str | None, unknown_id: int
         model["vocab"] = [[names.get(piece, piece), score] for piece, score in model["vocab"]]
     else:
         model["vocab"] = {names.get(piece, piece): token for piece, token in model["vocab"].items()}
-        model["unk_token"] = names.get(unknown, secret)
+        model["unk_token"] = secret if unknown is None else names.get(unknown, secret)
         if unknown is None:
             # The library numbers added tokens by the size of this table, unless they are in it.
             added = {one["content"]: one["id"] for one in content["added_tokens"]}

@@ -98,7 +98,7 @@ class Job:
         """
         try:
             facts = {"source": self.documents.source, "split": self.documents.split}
-            return self.writer.finish(facts).path
+            return str(self.writer.finish(facts).path)
         except writer.Empty:
             if self.documents.split == "train":
                 name = self.documents.task.name

@@ -45,8 +45,8 @@ class EncodeLabelled:
         if self.is_headed:
             *ids, weights = labelling.headed(self.vocabulary, found["text"], found["number"])
             return [*(np.asarray(one, np.int32) for one in ids), np.asarray(weights, np.float32)]
-        ids = labelling.said(self.vocabulary, found["text"], found["label"])
-        return [np.asarray(one, np.int32) for one in ids]
+        sides = labelling.said(self.vocabulary, found["text"], found["label"])
+        return [np.asarray(one, np.int32) for one in sides]
 
 
 def register(vocabulary: Vocabulary, folder: str | None) -> None:

@@ -64,9 +64,9 @@ def thing(counting: Any, examples: list[dict], features: Mapping, pad: int, give
         made = np.asarray([[*ids, *[pad] * (longest - len(ids))] for ids in given["said"]])
 
     def found(at: Sequence[int]) -> dict[str, float]:
-        own, output = [examples[one] for one in at], made[[*at]]
-        if kind == AUXILIARY:
-            output = output, {"scores": np.asarray(given["nats"])[[*at]]}
+        own, rows = [examples[one] for one in at], made[[*at]]
+        is_both = kind == AUXILIARY
+        output = (rows, {"scores": np.asarray(given["nats"])[[*at]]}) if is_both else rows
         one = counting.from_model_output(own, output, features, "targets")
         if hasattr(one, "actual_compute"):
             return numbers(one.actual_compute(own, features, "targets", [])[0])

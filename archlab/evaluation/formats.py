@@ -270,6 +270,6 @@ def of(objective: Objective) -> Format:
         name = "unmasking" if objective.rate else "bound"
         return Format(name, is_shifted=objective.is_shifted)
     if isinstance(objective, Denoising):
-        name = {"sentinels": "sentinel", "masked": "whole", "replaced": "whole"}
-        return Format(name.get(objective.form, "prefix"), objective.mode)
+        names = {"sentinels": "sentinel", "masked": "whole", "replaced": "whole"}
+        return Format(names.get(objective.form, "prefix"), objective.mode)
     raise ValueError(f"{type(objective).__name__} says nothing of how a model is asked")

@@ -61,9 +61,9 @@ def read(folder: Path) -> list[tuple[Line, dict]]:
             said = form.parsed(text)
             if form.wrong(said, FORM) is not None:
                 continue
-            numbers = [math.nan if one is None else one for one in said["interval"]]
+            low, high = (math.nan if one is None else one for one in said["interval"])
             middle, chance = (math.nan if said[one] is None else said[one] for one in MAY_LACK)
-            value = Estimate(middle, *numbers, said["items"])
+            value = Estimate(middle, low, high, said["items"])
             about = (said["measure"], said["metric"], value, chance, said["asked"])
             found.append((Line(*about, tuple(said["notes"])), said["about"]))
         except (ValueError, TypeError):  # no JSON, or an interval that has not two ends

@@ -168,7 +168,8 @@ class Pairs:
 
     def measure(self, subject: Subject, data: Path) -> list[Line]:
         """Args: subject: asked, data: folder of the file. Returns: accuracy."""
-        path, kept, many = data / self.file, [], {}
+        path, kept = data / self.file, []
+        many: dict[str, int] = {}
         for one in labelled.lines(path):
             paradigm = one.get("paradigm", "")
             many[paradigm] = many.get(paradigm, 0) + 1
@@ -217,7 +218,8 @@ class Choices:
                 float(np.argmin(cost) == one.label)
                 for one, cost in zip(asked, np.split(cost_S, edges), strict=True)
             ]
-            lines.append(Line(self.name, metric, estimate.mean(right), chance, form.said, notes))
+            found = estimate.mean(np.asarray(right))
+            lines.append(Line(self.name, metric, found, chance, form.said, notes))
         return lines
 
 
@@ -246,7 +248,8 @@ def _likelihood(
 
 def _whole(subject: Subject, texts: list[str], form: Format) -> tuple[np.ndarray, tuple[str, ...]]:
     """Nats of whole texts, at once or token by token, as the model was trained to; and notes."""
-    spans, number = subject.spans([Passage("", text) for text in texts]), range(len(texts))
+    spans = subject.spans([Passage("", text) for text in texts])
+    number: Sequence[int] = range(len(texts))
     if form.reads_right:
         places = [(at, place) for at, one in enumerate(spans) for place in range(len(one.middle))]
         number = [at for at, _ in places]

@@ -117,9 +117,9 @@ def _draw(axes: Axes, histories: list[History], measure: Measure, unit: str) -> 
         _beginnings(axes, histories, unit, size, ends)
     if len(histories) == 1 and measure is LOSS and histories[0].expect is not None:
         low, high = histories[0].expect
-        x = [histories[0].cost(len(histories[0].stages) - 1, 0, unit) / size, ends[0] / size]
-        if x[0] < x[1]:  # the band is about the last stage, which has begun
-            axes.fill_between(x, low, high, color=COLOURS[2], alpha=0.25, lw=0, zorder=0)
+        last = [histories[0].cost(len(histories[0].stages) - 1, 0, unit) / size, ends[0] / size]
+        if last[0] < last[1]:  # the band is about the last stage, which has begun
+            axes.fill_between(last, low, high, color=COLOURS[2], alpha=0.25, lw=0, zorder=0)
             shown += [low, high]
     _scale(axes, measure, [value for value in shown if math.isfinite(value)])
     axes.xaxis.set_major_formatter("{x:g}" if unit == "seconds" else EngFormatter(sep="\u00a0"))

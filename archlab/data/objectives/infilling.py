@@ -18,7 +18,7 @@ LONGEST = 4  # bytes of a character in UTF-8
 CONTINUES, CONTINUED = ~0x3F, 0x80  # all but the low bits of a byte that is not a character's first
 
 
-def marks(vocabulary: Vocabulary) -> tuple[int, int, int]:
+def marks(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Says which ids stand before a prefix, a suffix and a middle.
 
     Args:

@@ -142,5 +142,6 @@ class Language(Objective):
             return examples
         length_S = examples.given_S + examples.learnt_S
         begin_S = np.cumsum(length_S) - length_S
+        assert examples.joined_T is not None
         joined_T = np.insert(examples.joined_T, begin_S, vocabulary.modes[self.mode])
         return dataclasses.replace(examples, given_S=examples.given_S + 1, joined_T=joined_T)

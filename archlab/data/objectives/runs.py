@@ -116,7 +116,7 @@ class Runs:
         # Shown and hidden by turns, they are numbered in pairs: each side names one of a pair.
         number_S = (np.arange(len(first_S)) - first_S) // 2
         names = (first or 0) - np.arange(np.max(number_S) + 1)
-        words = [tokens_BL.reshape(-1), names, before, after]
+        words = [tokens_BL.reshape(-1), names, np.asarray(before), np.asarray(after)]
         name, frame, end = np.cumsum([len(some) for some in words[:-1]])
         word = np.concatenate(words).astype(np.int32)
         # Before the runs of a row stands one stretch, and one after them.
