@@ -1,4 +1,4 @@
-"""Products of a stream with a weight, and the order in which their gradients are summed.
+"""Products of a stream with a weight, and how their gradients are summed."""
 
 A CPU multiplies fastest where its first operand lies row by row along what is summed over. The
 gradient of a weight is a sum over positions, so one of its operands has to be turned around, and
