@@ -20,6 +20,7 @@ from pathlib import Path
 
 HOME = Path(__file__).parent.parent
 MODULES = [f"archlab.data.{name}" for name in ("build", "examiner", "feed")]
+AT_IMPORT = "TFDS_DATA_DIR"  # read as TensorFlow Datasets is imported
 STARTED = [sys.executable, "-W", "ignore", "-m"]  # how archlab starts them
 BYTES = 4  # that say how long a request is
 
@@ -40,7 +41,8 @@ def origin(folder: Path) -> Iterator[type[subprocess.Popen]]:
 
     class Popen(subprocess.Popen):
         def __init__(self, words, *others, **more):
-            if isinstance(words, list) and words[:4] == STARTED and words[4] in MODULES:
+            is_one = isinstance(words, list) and words[:4] == STARTED and words[4] in MODULES
+            if is_one and AT_IMPORT not in (more.get("env") or os.environ):
                 words = [STARTED[0], "-SE", __file__, where, *words[4:]]
             super().__init__(words, *others, **more)
 

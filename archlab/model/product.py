@@ -1,4 +1,4 @@
-"""Products of a stream with a weight, and how their gradients are summed."""
+"""Products of a stream with a weight, and how their gradients are summed.
 
 A CPU multiplies fastest where its first operand lies row by row along what is summed over. The
 gradient of a weight is a sum over positions, so one of its operands has to be turned around, and
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def product(letters: str, x: jax.Array, weight: jax.Array) -> jax.Array:
-    """Multiplies each position of a stream with a weight; `jnp.einsum` but for its gradient.
+    """Multiplies a stream with a weight: `jnp.einsum`, but for its gradient.
 
     Example:
       product("BLD,DF->BLF", x_BLD, up_DF)    # of the weight: x_BLD first, and not slope_BLF
