@@ -4,6 +4,7 @@ from pathlib import Path
 
 from archlab.architecture import Architecture
 from archlab.data.options import Data
+from archlab.data.recipes import prepare
 from archlab.mesh import Mesh
 from archlab.settings import Run
 from archlab.size import Size
@@ -20,6 +21,12 @@ def written(folder: Path, documents: int = 60) -> Path:
     for number in range(documents):
         picks = [WORDS[(number * 7 + place * (number % 5 + 1)) % len(WORDS)] for place in range(90)]
         (folder / f"{number:03}.txt").write_text(" ".join(picks) + ".\n")
+    return folder
+
+
+def encoded(folder: Path) -> Path:
+    """Writes them and encodes them here, where it is quick, for processes of their own to find."""
+    prepare(["folder_causal_lm", "folder_prefix_lm"], Data(folder=str(written(folder)))).wait()
     return folder
 
 

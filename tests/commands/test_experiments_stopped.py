@@ -31,7 +31,7 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 75}
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory) -> Path:
-    return corpus.written(tmp_path_factory.mktemp("texts"))
+    return corpus.encoded(tmp_path_factory.mktemp("texts"))
 
 
 def words(texts: Path, out: Path) -> list[str]:
@@ -51,6 +51,13 @@ def started(texts: Path, out: Path) -> subprocess.Popen:
     )
 
 
+def finished(texts: Path, out: Path) -> None:
+    """Trains to the end in a process of its own, as whoever is stopped does."""
+    process = started(texts, out)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+
+
 def lines(out: Path) -> list[dict]:
     """Every line of the record, repeated ones too."""
     path = out / "metrics.jsonl"
@@ -63,7 +70,7 @@ def steps(out: Path) -> list[int]:
 
 
 def test_stopped_anywhere_it_goes_on_without_losing_a_step(texts, tmp_path, capsys):
-    assert commands.main(words(texts, tmp_path / "straight")) == 0
+    finished(texts, tmp_path / "straight")
     out, stood = tmp_path / "run", 0
     for number, after in [(signal.SIGTERM, 3), (signal.SIGINT, 11), (signal.SIGTERM, STEPS + 2)]:
         process = started(texts, out)
@@ -79,7 +86,7 @@ def test_stopped_anywhere_it_goes_on_without_losing_a_step(texts, tmp_path, caps
         assert stood >= after
         assert f"the same command goes on from checkpoint {stood} in {out}" in errors
         assert trained.load(out).step == stood
-    assert commands.main(words(texts, out)) == 0
+    finished(texts, out)
     assert steps(out) == list(range(1, 2 * STEPS + 1))  # none is taken twice
     ends = [trained.load(folder).weights for folder in (tmp_path / "straight", out)]
     jax.tree.map(np.testing.assert_array_equal, *ends)

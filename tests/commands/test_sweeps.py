@@ -13,7 +13,7 @@ from tests.runs_written import whole, write
 
 def test_cells_are_trained_and_one_that_fails_leaves_the_others(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("PYTHONPATH", str(experiments.home()))
-    texts, out = corpus.written(tmp_path / "texts"), tmp_path / "sweep"
+    texts, out = corpus.encoded(tmp_path / "texts"), tmp_path / "sweep"
     settings = {
         "Data.folder": texts,
         "Stage.mixture": "folder_causal_lm",
