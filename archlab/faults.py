@@ -87,9 +87,10 @@ def _memory(run: Run, chip: str, chips: int) -> list[str]:
     for number, parts in plan.boundaries.items():
         said = f"{sum(parts.values()) / 2**30:.3g} GiB as stage {run.stages[number].name} begins"
         if sum(parts.values()) > room:
+            reset = ", or Stage.moments='reset' there," if parts["old moments"] else ""
             raise Refusal(
                 f"{said}, of {room / 2**30:.3g} on a {chip}, until its weights are made of those "
-                "before; more chips, or Stage.moments='reset' there, would leave more room",
+                f"before; more chips{reset} would leave more room",
                 "Stage.surgery",
                 number,
             )

@@ -125,7 +125,8 @@ class Stage:
         with documents that are not cut unless they are longer than a row.
       moments: "keep" carries the optimizer's state over where the weights are carried over, from
         the stage before or, in the first, from the run that it starts from; "reset" begins anew.
-        Unless given, the first stage begins anew and others keep.
+        Unless given, the first stage begins anew and others keep; where a run starts from
+        nothing, the first begins anew whatever it says.
       dropout: share of the values that is hidden while they are learnt from, 0 to 1: of the
         embedded text, of what each sublayer adds, of its hidden layer, of a stack's output;
         attention weights are left as they are.

@@ -1,6 +1,7 @@
 """The command line: one verb is run, and what a user gets wrong is said in one line."""
 
 import ast
+import contextlib
 import io
 import os
 import sys
@@ -50,9 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
       The exit status: 0, 2 where the user can put it right, 130 where Ctrl-C stopped it, 75 where
       SIGTERM did.
     """
-    if arguments is None and sys.path[0] not in ("", os.getcwd()):
-        # What is started by -m would find a json.py of the user's, in the working directory.
-        os.environ["PYTHONSAFEPATH"] = "1"
+    with contextlib.suppress(FileNotFoundError):  # there is no working directory any more
+        if arguments is None and sys.path[0] not in ("", os.getcwd()):
+            # What is started by -m would find a json.py of the user's, in the working directory.
+            os.environ["PYTHONSAFEPATH"] = "1"
     given = sys.argv[1:] if arguments is None else arguments
     is_debug = DEBUG in given
     words = [word for word in given if word != DEBUG] or ["--help"]

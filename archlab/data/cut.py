@@ -12,7 +12,7 @@ from archlab.data import shards
 from archlab.data.places import Place
 
 NARROW = 2**16  # ids below it take two bytes
-BUILDING, PLAN = "building", "plan.json"  # where a store is that is being written
+BUILDING, PLAN = "building", "plan.json"  # names on disk of a store being written, and its cut
 DOCUMENTS = 2**16  # that a shard holds, unless it is said; about 50 MB of web pages
 
 

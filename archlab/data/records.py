@@ -168,7 +168,7 @@ def rows(path: Path, fields: tuple[str, ...] = ()) -> Iterator[dict[str, object]
         raise ValueError(f"{path}: {error}") from None
 
 
-# Who reads the records of a file of a kind, of all of which but whole texts there are several.
+# Readers by the kind of file. A text is one record, and has none.
 READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[dict]]] = {
     LINES: objects,
     EXAMPLES: examples,

@@ -105,12 +105,12 @@ class Machines:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Slices(Machines):
-    """Slices of TPUs, whose hosts run a container each and see one disk.
+    """Slices of TPUs, whose hosts run a container each.
 
     Args:
       image: of the container, from the Dockerfile.
       slices: how many, all of one shape.
-      mount: where the disk is seen.
+      mount: where the disk is seen that hosts share, if they share one.
 
     Raises:
       ValueError: what is no word, or no slice.
@@ -125,7 +125,7 @@ class Slices(Machines):
         self._counts(slices=1)
 
     def out(self, name: str) -> str:
-        """The run directory where none is named: on the disk that all hosts see.
+        """The run directory where none is named: where a disk that they share is seen.
 
         Args:
           name: of the experiment.

@@ -3,7 +3,7 @@
 A CPU multiplies fastest where its first operand lies row by row along what is summed over. The
 gradient of a weight is a sum over positions, so one of its operands has to be turned around, and
 JAX's own rule turns the one that came out: the widest array of a hidden layer, every time. Here the
-narrower one is turned. Accelerators choose their layouts themselves and make no difference of it.
+narrower one is turned. Accelerators choose their layouts themselves and are not affected.
 """
 
 import functools
@@ -20,7 +20,8 @@ def product(letters: str, x: jax.Array, weight: jax.Array) -> jax.Array:
       product("BLD,DF->BLF", x_BLD, up_DF)    # of the weight: x_BLD first, and not slope_BLF
 
     Args:
-      letters: of the stream, the weight and what comes out; no letter of a weight is in both.
+      letters: of the stream, the weight and what comes out; each letter of the weight is in one of
+        the others, and not in both.
       x: the stream.
       weight: in the same dtype.
 

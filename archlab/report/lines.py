@@ -72,7 +72,7 @@ FORMS = {
         "ledger": {
             **LEDGER,
             "visited_parameters": amount,
-            "epochs": ({str: amount}, NONE),
+            "epochs": ({str: number}, NONE),  # NaN where nobody knows how much text there is
         },
     },
 }

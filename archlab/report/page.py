@@ -238,7 +238,7 @@ def _once(name: str) -> str:
 
 
 def _epochs(run: History) -> dict[str, float]:
-    return run.ledger.get("epochs", {})
+    return run.ledger.get("epochs") or {}
 
 
 def _is_recorded(histories: list[History], measure: Measure) -> bool:

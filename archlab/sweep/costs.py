@@ -81,7 +81,8 @@ def counted(
 def _check(run: Run) -> None:
     """Finds what does not fit the devices that are here, as training does.
 
-    Why no look at the mesh: those are at chips that need not be here, and know no kernel of theirs.
+    Why not the look called mesh: it plans for chips that may be elsewhere, and does not see which
+    kernels run here.
     """
     mesh = run.mesh.build()
     for number in range(len(run.stages)):

@@ -128,7 +128,7 @@ def _values(text: str, said: str) -> list[str]:
     found: list[str] = []
     parts, is_alone = _parts(said)
     if is_alone:
-        raise ValueError(f"--grid {text}: a quote or a bracket has no second to it")
+        raise ValueError(f"--grid {text}: a quote or a bracket is not closed")
     for value in parts:
         if not value:
             raise ValueError(f"--grid {text}: a value is empty; write them as 2,4")
@@ -145,14 +145,17 @@ def _values(text: str, said: str) -> list[str]:
 
 
 def _parts(said: str) -> tuple[list[str], bool]:
-    """What stands between commas that stand in no brackets and no quotes; and if one is alone."""
+    """What stands between commas that stand in no brackets and no quotes; and if one is open.
+
+    A quote that stands within a bare word, as in it's, is a letter.
+    """
     parts, depth, quote = [""], 0, ""
     for letter in said:
         if letter == "," and not depth and not quote:
             parts.append("")
             continue
         parts[-1] += letter
-        if letter in QUOTES:
+        if letter in QUOTES and (quote or depth or parts[-1].strip() == letter):
             quote = "" if letter == quote else quote or letter
         elif not quote:
             depth += (letter in OPEN) - (letter in CLOSED)

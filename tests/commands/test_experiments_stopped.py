@@ -41,12 +41,14 @@ def words(texts: Path, out: Path) -> list[str]:
 
 
 def started(texts: Path, out: Path) -> subprocess.Popen:
+    """Trains as its users do, with what the compiler makes of it by itself."""
+    env = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     return subprocess.Popen(
         [sys.executable, "-m", "archlab", *words(texts, out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(experiments.home())},
+        env={**env, "PYTHONPATH": str(experiments.home())},
         cwd=out.parent,
     )
 

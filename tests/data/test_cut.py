@@ -43,7 +43,7 @@ def test_shards_of_a_part(read, shards):
     assert Cut(384, 1, 1, 4).shards(read) == shards
 
 
-def test_a_plan_is_found_again_unless_it_is_damaged(tmp_path):
+def test_a_cut_is_found_again_unless_it_is_damaged(tmp_path):
     place, cut = Place(str(tmp_path / "a")), Cut(384, 1, 3, 7, 5)
     assert module.begun(place) is None
     module.keep(place, cut)

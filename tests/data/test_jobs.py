@@ -86,7 +86,7 @@ def test_files_are_parts_where_there_are_enough(tmp_path):
     assert [shard["documents"] for shard in found.manifest["shards"]] == [8, 8, 8]
 
 
-def test_it_goes_on_with_the_plan_that_was_begun(tmp_path):
+def test_it_goes_on_with_the_cut_that_was_begun(tmp_path):
     folder = written(tmp_path / "text", 20)
     job(asked(folder, shards=4)).writer.begin()
     for shards in (None, 4):

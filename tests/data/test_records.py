@@ -74,7 +74,7 @@ def test_records_of_every_kind_of_file(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json.gz", "a.parquet", "a.arrow", "a.tfrecord.gz"])
-def test_an_ending_may_be_of_great_letters(tmp_path, name):
+def test_an_ending_may_be_in_capitals(tmp_path, name):
     path = written(tmp_path / name, [text for text, _ in KEPT])
     wanted = [*records.read(path, ("body",))]
     assert [*records.read(path.rename(tmp_path / name.upper()), ("body",))] == wanted

@@ -89,7 +89,7 @@ def test_text_comes_as_it_was_written(tmp_path):
     }
 
 
-def test_a_folder_has_files_of_great_endings_too(tmp_path):
+def test_a_folder_has_files_whose_endings_are_in_capitals_too(tmp_path):
     (tmp_path / "A.TXT").write_text("one")
     (tmp_path / "B.JSONL.GZ").write_bytes(gzip.compress(b'{"text": "two"}'))
     assert both(tmp_path)[0] == {"A.TXT": "one", "B.JSONL.GZ:1": "two"}

@@ -105,9 +105,11 @@ def test_great_numbers_and_losses_that_are_none_are_read(tmp_path):
     lines = copy.deepcopy(LINES)
     lines[2] |= {"loss": math.nan, "loss_tokens": 10**32, "seconds": 10**32, "gradient_norm": 1e32}
     lines[3] |= {"loss": math.inf, "flops": {part: 10**32 for part in FLOPS}}
+    lines[-1]["ledger"]["epochs"] = {"streamed_causal_lm": math.nan}  # nobody knows how long it is
     found = history.read(write(tmp_path / "run", lines), "run")
     assert found.cost(0, 2, "seconds") == found.cost(0, 2, "loss_tokens") == 1e32
     assert math.isnan(found.trains[1]["loss"]) and math.isinf(found.trains[2]["loss"])
+    assert math.isnan(found.ledger["epochs"]["streamed_causal_lm"])
 
 
 @pytest.mark.parametrize("text", ['{"devices": 5}', '{"devices": "x"}', '{"versions": 3}'])

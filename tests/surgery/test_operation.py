@@ -67,9 +67,8 @@ def test_layers_that_add_nothing_leave_the_function_alone_and_others_do_not(deco
 
 def test_a_decoder_with_a_silent_encoder_goes_on_where_it_stood(decoder):
     silent = made(decoder, "encoder_decoder", Surgery(cross="silent"))
-    with (
-        jax.disable_jit()
-    ):  # or each model's operations would be fused, and rounded, in their own way
+    # Or each model's operations would be fused, and rounded, in their own way.
+    with jax.disable_jit():
         logits_BLV = models.logits(decoder, WRITTEN_BL)
         near(logits_BLV, models.logits(silent, READ_BL, WRITTEN_BL))
     heard = made(decoder, "encoder_decoder")
