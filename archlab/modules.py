@@ -1,12 +1,13 @@
 """The user's own Python, named on the command line: it registers tasks and staged mixtures."""
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from archlab.spelling import beside, nearest
@@ -25,11 +26,12 @@ def load(module: str, known: Callable[[], Iterable[str]] = tuple) -> None:
       ValueError: it is not there, or fails; with the line.
     """
     try:
-        is_named = not module.endswith(".py")
-        if os.getcwd() not in sys.path:  # where a file finds what it imports, after Python's own
-            sys.path.insert(0 if is_named else len(sys.path), os.getcwd())
-        if is_named:
-            importlib.import_module(module)
+        here = os.getcwd()
+        if here not in sys.path:  # where it finds what it imports, after Python's own
+            sys.path.append(here)
+        if not module.endswith(".py"):
+            with _first(here):
+                importlib.import_module(module)
             return
         path = Path(module).resolve()
         if getattr(sys.modules.get(path.stem), "__file__", None) == str(path):
@@ -99,6 +101,16 @@ def marks(modules: Iterable[str]) -> list[str]:
         f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]}" if path else name
         for name, path in found
     ]
+
+
+@contextlib.contextmanager
+def _first(folder: str) -> Iterator[None]:
+    """Has Python look into a folder before all others, for as long as it is entered."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def _line(error: BaseException, path: Path | None) -> str:

@@ -1,5 +1,6 @@
 """The user's own modules are run once, by name or by path, and their failures are theirs."""
 
+import os
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ from archlab import modules
 @pytest.fixture
 def write(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])  # "" is here
     before = set(sys.modules)
 
     def write(name, text):
@@ -34,6 +35,28 @@ def test_a_module_runs_once(write, monkeypatch, as_path):
     for _ in range(2):
         modules.load(path if as_path else "my_own_tasks")
     assert builtins.archlab_runs == 1
+
+
+@pytest.mark.parametrize("names", [("own_tasks.py", "tabnanny"), ("tabnanny", "own_tasks.py")])
+def test_one_that_is_named_is_looked_for_here_first(write, names):
+    """Whatever was loaded before, and though Python has one of that name."""
+    write("own_tasks.py", "x = 1\n")
+    path = write("tabnanny.py", "x = 1\n")
+    before = list(sys.path)
+    for name in names:
+        modules.load(name)
+    assert sys.modules["tabnanny"].__file__ == path == str(modules.find("tabnanny"))
+    assert sys.path == [*before, os.getcwd()]
+
+
+@pytest.mark.parametrize("name", ["own_tasks.py", "own_tasks"])
+def test_what_lies_beside_one_is_found_after_pythons_own(write, name):
+    write("own_tasks.py", "import own_words\n\ndef late():\n    import tabnanny\n")
+    write("own_words.py", "x = 1\n")
+    write("tabnanny.py", "raise SystemExit('the tabnanny of the user')\n")
+    modules.load(name)
+    assert sys.modules["own_words"].x == 1
+    sys.modules["own_tasks"].late()
 
 
 def test_what_is_not_there_or_fails_is_named(write):
