@@ -93,8 +93,9 @@ def _run(request: dict, files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["folder"])
+    here = "" if os.environ.get("PYTHONSAFEPATH") else request["folder"]
     more = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:1] = [request["folder"], *filter(None, more)]
+    sys.path[:1] = filter(None, [here, *more])
     module, *words = request["words"]
     sys.argv = [module, *words]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
