@@ -13,9 +13,12 @@ import pytest
 from archlab.data import recipes as module
 from archlab.data import writer
 from archlab.data.cut import Cut
+from archlab.data.exam import Exam
 from archlab.data.recipes import Data, Preparation, Recipe, Work, prepare
 from archlab.data.reports import Report
+from archlab.data.row import PAIR, Row
 from archlab.data.sources import SPLITS
+from archlab.data.streamed import Streamed
 from archlab.refusal import Refusal
 from tests.data.conftest import written
 
@@ -108,6 +111,29 @@ def test_an_unknown_mixture_is_refused_in_one_line(corpus):
         preparation.wait()
     assert "\n" not in str(error.value) and "\t" not in str(error.value)
     assert error.value.about == "folder_casual_lm"
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda: prepare(["folder_new"], Data()).wait(),
+        lambda: Streamed({"task": "new"}, (0, 0, 0), Row(12, 16, PAIR), 384).oddities(),
+        lambda: Exam("new", Row(12, 16, PAIR), {}),
+    ],
+    ids=["build", "feed", "examiner"],
+)
+def test_whoever_reads_text_has_no_accelerator_and_one_hash(begin, tmp_path, monkeypatch):
+    """Whatever this process has of its own, which it passes on besides."""
+    own = ["CUDA_VISIBLE_DEVICES=", "JAX_PLATFORMS=cpu", "PYTHONHASHSEED=0"]
+    own += ["TF_CPP_MIN_LOG_LEVEL=3", "MINE=another"]
+    for said in own:
+        monkeypatch.setenv(said.partition("=")[0], "another")
+    # All but the build, which is told the path of a file, are asked a line.
+    says = f'env > {tmp_path}/said\n[ -n "$5" ] || read line\necho \'{{"wrong": "odd"}}\''
+    monkeypatch.setattr(sys, "executable", program(tmp_path, says, 2))
+    with pytest.raises(ValueError, match="odd"):
+        begin()
+    assert {*own} <= {*(tmp_path / "said").read_text().splitlines()}
 
 
 def test_a_process_that_breaks_is_told_with_its_last_words(corpus, tmp_path, monkeypatch):
