@@ -184,19 +184,20 @@ def of(part: Part, request: dict) -> dict[str, Job]:
     return found
 
 
-def absent(part: Part, request: dict) -> str:
-    """Says what a task lacks whose text is still to be read.
+def absent(part: Part, request: dict) -> str | None:
+    """Says what a task lacks whose data set is still to be read.
 
     Args:
       part: of a mixture.
       request: see `of`.
 
     Returns:
-      What is missing, and what to do; "" if nothing is, or if it is encoded already.
+      What is missing, and what to do; "" if nothing is. None for text of other kinds, or that is
+      encoded already.
     """
     found = of(part, request).values()
     is_read = bool(found) and all(job.writer.is_done for job in found)
-    return "" if is_read else getattr(part.task.source, "absent", "")
+    return None if is_read else getattr(part.task.source, "absent", None)
 
 
 def fingerprints(part: Part, request: dict) -> dict[str, str]:

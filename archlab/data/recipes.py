@@ -232,7 +232,7 @@ def prepare(
         name: f"{root}/{kind}/{hashed(name, mark):016x}.json" for name in dict.fromkeys(mixtures)
     }
     asked = {"data": {**dataclasses.asdict(data), "cache": root}, "modules": list(modules)}
-    if all(_is_fresh(path, data) for path in paths.values()):
+    if all(_is_fresh(path, data, work.encode) for path in paths.values()):
         return Preparation(paths, data.broken_shards, asked=asked)
     request = {
         **dataclasses.asdict(work),
@@ -268,12 +268,14 @@ def quiet() -> dict[str, str]:
     return {**os.environ, **own, "PYTHONHASHSEED": "0"}  # a user's steps may look at a hash
 
 
-def _is_fresh(path: str, data: Data) -> bool:
+def _is_fresh(path: str, data: Data, encode: bool) -> bool:
     try:
         content = json.loads(_read(path))
     except FileNotFoundError:
         return False
-    if any(task["absent"] for task in content["tasks"]):
+    # A data set may be prepared at any time, and one that is only looked for be removed.
+    settled = (None, "") if encode else (None,)
+    if any(task["absent"] not in settled for task in content["tasks"]):
         return False
     for name, mark in content["fingerprints"].items():
         if sources.SOURCES[name](data.folder).fingerprint() != mark:

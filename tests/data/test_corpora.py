@@ -13,7 +13,7 @@ from archlab.data import corpora, recipes, roads, tasks
 from archlab.data.documents import Documents
 from archlab.data.objectives.table import OBJECTIVES
 from archlab.data.pipeline import Rows
-from archlab.data.recipes import Data
+from archlab.data.recipes import Data, Work
 from archlab.data.vocabulary import Vocabulary
 
 V = Vocabulary()
@@ -246,6 +246,19 @@ def test_from_settings_to_rows(prepared, monkeypatch):
     documents = V.decode(store.chunk(0, store.tokens)[0]).split("<end>")[:-1]
     assert len(documents) > 90 and all(one in files for one in documents)
     assert found["multilingual_causal_lm"].has("validation")
+
+
+def test_a_data_set_that_was_found_is_looked_for_again(tmp_path, monkeypatch):
+    """Until it is encoded, it may be removed."""
+    monkeypatch.undo()
+    own = data(tmp_path / "sets", cache=str(tmp_path / "cache"))
+    files = {"train": documents("file", 100, ["content", "lang"])}
+    stored(tmp_path / "sets", "stack", None, "1.2.0", files)
+    for folder, said in (("sets", ""), ("away", f"stack:1.2.0 is not in {tmp_path / 'sets'};")):
+        (tmp_path / "sets").rename(tmp_path / folder)
+        (found,) = recipes.prepare(["code_causal_lm"], own, work=Work(encode=False)).wait().values()
+        absent = found.content["tasks"][0]["absent"]
+        assert absent.startswith(said) and bool(absent) == bool(said)
 
 
 def test_what_is_missing_ends_the_command_with_a_line(tmp_path, monkeypatch, capfd):
