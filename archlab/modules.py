@@ -37,6 +37,7 @@ def load(module: str, known: Callable[[], Iterable[str]] = tuple) -> None:
         if getattr(sys.modules.get(path.stem), "__file__", None) == str(path):
             return
         spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec and spec.loader  # as of every .py file, whether it is there or not
         made = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = made
         try:
