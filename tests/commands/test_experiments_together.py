@@ -65,7 +65,7 @@ def origin():
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory) -> Path:
-    return corpus.encoded(tmp_path_factory.mktemp("texts"))
+    return corpus.written(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture(scope="module")
