@@ -142,14 +142,16 @@ def both(start, runs):
 
 def test_two_do_what_one_does_and_the_first_speaks(both, runs):
     assert_near(runs / "one", runs / "two")
-    # Gloo says whom it is connected to, and its threads cut each other short.
-    its_own = re.compile(r"^\[Gloo\]|is connected to \d+ peer ranks")
+    # Gloo says whom it is connected to, piece by piece, and its threads cut each other short.
+    its_own = re.compile(
+        r"\[Gloo\] Rank|is connected to|Expected number of connected|peer ranks\.?|is :|[\d\s]"
+    )
     said = [
-        [line for line in process.out.read_text().splitlines() if line and not its_own.search(line)]
+        [line for line in process.out.read_text().splitlines() if its_own.sub("", line)]
         for process in both
     ]
     assert "trained" in said[0][-1] and not said[1]
-    assert sum(line.startswith("encoding folder-train") for line in said[0]) == 1
+    assert sum("encoding folder-train" in line for line in said[0]) == 1
     assert len(lines(runs / "two", "start")) == 1
 
 
