@@ -1,7 +1,6 @@
 """Rows hold every example once, none is overfull, and nearly all of them are full."""
 
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -146,12 +145,3 @@ def test_the_example_of_the_docstring():
     assert found.order_S.tolist() == [1, 2, 0, 3] and found.edges.tolist() == [0, 2, 4]
     number_S, row_S = found.of(np.asarray([1, 0, 1]))
     assert number_S.tolist() == [0, 3, 1, 2, 0, 3] and row_S.tolist() == [0, 0, 1, 1, 2, 2]
-
-
-@pytest.mark.parametrize("kind", [DECODER, PAIR])
-def test_packing_costs_little_beside_reading(kind):
-    length_S = np.random.default_rng(1).integers(20, 200, bins.WINDOW)
-    since = time.process_time()
-    bins.fill(length_S, length_S // 4, Row(512, 128, kind))
-    # 0.03 to 0.05 microseconds a token; what is allowed leaves room for a busy machine.
-    assert (time.process_time() - since) / length_S.sum() < 0.4e-6
