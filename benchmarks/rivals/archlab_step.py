@@ -1,6 +1,6 @@
 """archlab's training step on this machine's CPU, a turn at a time.
 
-    python -m benchmarks.rivals.archlab_step SHAPE
+    python -m benchmarks.rivals.archlab_step SHAPE [unrolled]
 
 Each line that is read is a turn: the seconds of one step are written. Before it, the machine's own
 rate is taken, at multiplying matrices of the width of the model.
@@ -27,8 +27,8 @@ from benchmarks.rivals.shapes import SHAPES, STEPS, Shape
 EDGE = 2048  # of the matrices that the machine is measured by
 
 
-def settings(shape: Shape) -> Run:
-    """Args: shape: what is trained. Returns: a run that trains it."""
+def settings(shape: Shape, unroll: bool = False) -> Run:
+    """Args: shape: what is trained. unroll: `Run.unroll`. Returns: a run that trains it."""
     is_pair = shape.kind == "encoder_decoder"
     architecture = Architecture(
         "causal_decoder" if shape.kind == "decoder" else shape.kind,
@@ -45,7 +45,7 @@ def settings(shape: Shape) -> Run:
     stage = Stage("none", steps=1000, rows=shape.rows, schedule=schedule, **lengths)
     precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     remat = "none" if precision == "float32" else "minimal"
-    fields = {"precision": precision, "remat": remat, "z_loss": 0.0}
+    fields = {"precision": precision, "remat": remat, "z_loss": 0.0, "unroll": unroll}
     return Run(architecture, size, (stage,), **fields)
 
 
@@ -84,10 +84,11 @@ class Step:
 
     Args:
       shape: what is trained.
+      unroll: see `settings`.
     """
 
-    def __init__(self, shape: Shape):
-        self.run = settings(shape)
+    def __init__(self, shape: Shape, unroll: bool = False):
+        self.run = settings(shape, unroll)
         self._program = Program(self.run, 0, Mesh().build(jax.devices()[:1]))
         self._state, self._batch = self._program.first(), self._program.put(rows(shape))
         self._square = jnp.ones((EDGE, EDGE), self._program.model.dtype)
@@ -112,9 +113,9 @@ class Step:
         return (time.perf_counter() - since) / steps
 
 
-def main(name: str) -> None:
-    """Args: name: of a shape."""
-    step = Step(SHAPES[name])
+def main(name: str, *how: str) -> None:
+    """Args: name: of a shape. how: "unrolled", or nothing."""
+    step = Step(SHAPES[name], unroll="unrolled" in how)
     flops = step.run.flops(step.run.stages[0])
     print(json.dumps({"flops": flops.total, "attention": flops.attention}), flush=True)
     for _ in sys.stdin:
@@ -123,4 +124,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

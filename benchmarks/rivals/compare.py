@@ -174,14 +174,14 @@ class Lane:
         return self.answer()
 
 
-def maxtext(folder: Path) -> float:
-    """Args: folder: to write in. Returns: median seconds of MaxText's step, of its own log."""
+def maxtext(folder: Path, *more: str) -> float:
+    """Args: folder: to write in. more: settings. Returns: median seconds of a step, by its log."""
     module = [python("maxtext"), "-m", "maxtext.trainers.pre_train.train"]
     base = 'import maxtext, os; print(os.path.join(os.path.dirname(maxtext.__file__), "configs"))'
     configs = subprocess.run(
         [module[0], "-c", base], check=True, capture_output=True, text=True, env=environment()
     ).stdout.split()[-1]
-    command = [*module, f"{configs}/base.yml", *STEP, f"base_output_directory={folder}"]
+    command = [*module, f"{configs}/base.yml", *STEP, *more, f"base_output_directory={folder}"]
     env = environment(JAX_PLATFORMS="cpu")
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     seconds = re.findall(r"seconds: ([\d.]+)", said.stdout + said.stderr)
@@ -194,11 +194,14 @@ def steps(names: list[str], folder: Path) -> str:
     for name in names:
         shape: Shape = SHAPES[name]
         torch = [python("torch"), str(HERE / "torch_step.py"), name]
+        archlab = [sys.executable, "-m", "benchmarks.rivals.archlab_step", name]
         lanes = {
-            "archlab": Lane([sys.executable, "-m", "benchmarks.rivals.archlab_step", name]),
+            "archlab": Lane(archlab),
             "Hugging Face, eager": Lane([*torch, "eager"]),
             "Hugging Face, torch.compile": Lane([*torch, "compiled"]),
         }
+        if not name.startswith("gpu_"):  # whose memory the first of them takes
+            lanes["archlab, unrolled"] = Lane([*archlab, "unrolled"])
         took = {who: [] for who in lanes}
         rates = []
         for number in range(ROUNDS):
@@ -214,6 +217,7 @@ def steps(names: list[str], folder: Path) -> str:
         seconds = {who: statistics.median(own) for who, own in took.items()}
         if shape.kind == "decoder" and shape.embed == 512:
             seconds["MaxText, remat minimal"] = maxtext(folder)
+            seconds["MaxText, the same, unrolled"] = maxtext(folder, "scan_layers=False")
         rate = statistics.median(rates)
         causal = shape.kind == "decoder"  # an encoder sees all
         for who, own in seconds.items():
