@@ -214,6 +214,9 @@ class Stack(Layer):
         if policy is not None:
             # Unrolled, the compiler would find what is computed again and keep it instead.
             block = nn.remat(Block, policy=policy, prevent_cse=self.unroll)
+        # Checking traces the layer once more, for nothing; but what it draws follows from how often
+        # it was traced, and the first weights of a seed are to stay what they are.
+        is_drawing = self.has_rng("params") or self.has_rng("dropout")
         layers = nn.scan(
             block,
             variable_axes={"params": 0, SEEN: 0, STATES: 0},
@@ -224,6 +227,7 @@ class Stack(Layer):
             ),
             length=self.depth,
             unroll=self.depth if self.unroll else 1,
+            check_constancy_invariants=is_drawing,
         )(**self.parts, hands=hands, name="layers")
         bias_HP = self._bias(sees, x_BLD.shape[1], cache, offset)
         given = (self.size, self.architecture, stream)
