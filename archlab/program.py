@@ -14,7 +14,7 @@ from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
 from archlab.model.stack import HOST
-from archlab.model.transformer import Transformer, parameters
+from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
 from archlab.settings import Run
 from archlab.size import Size
@@ -63,7 +63,7 @@ class Program:
     @functools.cached_property
     def parameters(self) -> int:
         """How many weights its model has."""
-        return sum(parameters(self.size, self.architecture).values())
+        return sum(leaf.size for leaf in jax.tree.leaves(self.shapes.weights))
 
     @property
     def before(self) -> Transformer | None:

@@ -43,7 +43,9 @@ def shapes(
     Returns:
       A `State` of shapes with shardings.
     """
-    state = _traced.eval_shape(model, optimizer, jax.random.key(0), batch)
+    # JAX remembers what it traced for one precision: without this, a step would trace it again.
+    with jax.default_matmul_precision(model.precision):
+        state = _traced.eval_shape(model, optimizer, jax.random.key(0), batch)
     placed = meshes.shardings(mesh, state, state.weights)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
