@@ -13,6 +13,7 @@ from archlab.architecture import Architecture
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
+from archlab.model import attention
 from archlab.model.stack import HOST
 from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
@@ -112,7 +113,7 @@ class Program:
     @functools.cached_property
     def shapes(self) -> State:
         """Shapes of the state, with shardings."""
-        return states.shapes(self.model, self.run.optimizer, self.mesh, self.microbatch)
+        return states.shapes(self.model, self.run.optimizer, self.mesh)
 
     @functools.cached_property
     def learn(self) -> Callable:
@@ -174,8 +175,9 @@ class Program:
             mesh.rows(self.mesh, self.microbatch)
             rate(self.stage.schedule, self.stage.total_steps)
             self.shapes  # noqa: B018 - made to see that it can be
-        if self.run.remat == "offload":
             device = self.mesh.devices.flat[0]
+            attention.chosen(self.run.attention, device.platform, length=1, memory=1)
+        if self.run.remat == "offload":
             # Of a device that is not here nothing is known. What a CPU calls so is the one memory
             # that it has: nothing would be moved.
             kinds = [memory.kind for memory in device.addressable_memories()] or [HOST]
@@ -197,8 +199,7 @@ class Program:
           Step 0.
         """
         if weights is None:
-            given = (self.model, self.run.optimizer, self.mesh, self.microbatch)
-            return states.first(*given, self.run.seed)
+            return states.first(self.model, self.run.optimizer, self.mesh, self.run.seed)
         step = jax.device_put(np.int32(0), self.shapes.step.sharding)
         return self.after(State(weights, moments, step))
 
@@ -220,8 +221,7 @@ class Program:
         # Of what is made in the first stage, the seed draws what it would draw of it by itself.
         key = jax.random.key(self.run.seed)
         key = jax.random.fold_in(key, self.number) if self.number else key
-        given = (self.model, self.run.optimizer, key, self.microbatch)
-        draw = functools.partial(states.drawn, *given)
+        draw = functools.partial(states.drawn, self.model, self.run.optimizer, key)
         return transplant(state, self.shapes, self.origins, draw)
 
     def put(self, batch: Batch) -> Batch:

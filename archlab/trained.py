@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from archlab import batch, directory
+from archlab import directory
 from archlab.data.vocabulary import Vocabulary
 from archlab.mesh import Mesh, Tree
 from archlab.model.transformer import Transformer
@@ -98,9 +98,7 @@ def load(
         number = position.stage
         stage = run.stages[number]
         model, mesh = run.model(stage), mesh or Mesh().build(jax.devices()[:1])
-        # Rows of one token, for those of the stage may not divide over this mesh.
-        blank = batch.abstract(model.architecture.kind, 1, 1, 1)
-        shapes = states.shapes(model, run.optimizer, mesh, blank)
+        shapes = states.shapes(model, run.optimizer, mesh)
         if moments and any(name.startswith(MOMENTS) for name in position.bit_sums):
             state = checkpoints.restore(step, shapes)
         else:

@@ -96,6 +96,14 @@ def test_there_is_no_other_memory_to_offload_to_on_a_cpu():
     assert caught.value.about == "Run.remat"
 
 
+def test_a_kernel_that_does_not_run_here_is_found_before_anything_is_compiled():
+    one = program(Mesh(1, 1))
+    one = dataclasses.replace(one, run=dataclasses.replace(one.run, attention="pallas"))
+    with pytest.raises(Refusal, match="kernel for TPUs, and the devices are cpu") as caught:
+        one.check()
+    assert (caught.value.about, caught.value.stage) == ("Run.attention", 0)
+
+
 def test_what_no_row_can_be_made_of_is_about_the_stage_s_mixture(monkeypatch):
     def refuse(*_, **__):
         raise ValueError("masked_lm does not fit a decoder")

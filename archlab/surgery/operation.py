@@ -6,7 +6,6 @@ import functools
 import jax
 import numpy as np
 
-from archlab import batch
 from archlab.architecture import Architecture
 from archlab.bridge.model import Model
 from archlab.mesh import Mesh
@@ -48,10 +47,9 @@ def operate(
     compatibility.check(old, new, surgery)
     found = origins(old, new, surgery)
     mesh = Mesh().build(jax.devices()[:1])
-    blank = batch.abstract(architecture.kind, 1, 1, 1)
-    shapes = states.shapes(new, Optimizer(), mesh, blank)
+    shapes = states.shapes(new, Optimizer(), mesh)
     shapes = dataclasses.replace(shapes, moments=None)
-    draw = functools.partial(states.drawn, new, Optimizer(), jax.random.key(seed), blank)
+    draw = functools.partial(states.drawn, new, Optimizer(), jax.random.key(seed))
     # What is used up is a copy.
     state = jax.tree.map(jax.numpy.array, State(model.weights, None, np.int32(0)))
     made = transplant(state, shapes, found, draw)

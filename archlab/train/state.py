@@ -1,14 +1,17 @@
 """The state: all that training changes, and how each device gets its part of it."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from archlab import batch as batches
 from archlab import mesh as meshes
-from archlab.batch import Batch
+from archlab.model.attention import Attend
+from archlab.model.layers import anywhere
 from archlab.model.transformer import Transformer
 from archlab.train.optimizer import Optimizer
 
@@ -29,23 +32,18 @@ class State:
     step: jax.Array
 
 
-def shapes(
-    model: Transformer, optimizer: Optimizer, mesh: jax.sharding.Mesh, batch: Batch
-) -> State:
+def shapes(model: Transformer, optimizer: Optimizer, mesh: jax.sharding.Mesh) -> State:
     """Says what the state looks like, and how it is split, without making it.
 
     Args:
       model: any.
       optimizer: whose moments are kept.
       mesh: from `Mesh.build`.
-      batch: arrays, or shapes from `batch.abstract`.
 
     Returns:
       A `State` of shapes with shardings.
     """
-    # JAX remembers what it traced for one precision: without this, a step would trace it again.
-    with jax.default_matmul_precision(model.precision):
-        state = _traced.eval_shape(model, optimizer, jax.random.key(0), batch)
+    state = jax.eval_shape(functools.partial(drawn, model, optimizer), jax.random.key(0))
     placed = meshes.shardings(mesh, state, state.weights)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -54,44 +52,47 @@ def shapes(
     )
 
 
-def drawn(model: Transformer, optimizer: Optimizer, key: jax.Array, batch: Batch) -> State:
+def drawn(model: Transformer, optimizer: Optimizer, key: jax.Array) -> State:
     """Draws the state that training begins with, wherever the compiler puts it.
 
     Args:
-      model: any.
+      model: any; where its activations are, and what reads them, makes no difference.
       optimizer: whose moments are kept.
       key: of the draws.
-      batch: arrays, or shapes from `batch.abstract`; only the shapes are read.
 
     Returns:
       Step 0.
     """
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), batch)
+    alone = model.clone(place=anywhere, attend=Attend("dense"))
+    # JAX remembers what it traced for one precision: without this, a step would trace it again.
+    with jax.default_matmul_precision(model.precision):
+        return _drawn(alone, optimizer, key)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _drawn(model: Transformer, optimizer: Optimizer, key: jax.Array) -> State:
+    """The same: asked again about the same model, JAX does not trace it anew."""
+    # Weights are as large whatever is read, so it is one token.
+    blank = batches.abstract(model.architecture.kind, 1, 1, 1)
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank)
     weights = model.init(key, blank)["params"]
     return State(weights, optimizer.transform().init(weights), jnp.zeros((), jnp.int32))
 
 
-# Asked again about the same model, JAX knows the answer and does not trace it anew.
-_traced = jax.jit(drawn, static_argnums=(0, 1))
-
-
-def first(
-    model: Transformer, optimizer: Optimizer, mesh: jax.sharding.Mesh, batch: Batch, seed: int
-) -> State:
+def first(model: Transformer, optimizer: Optimizer, mesh: jax.sharding.Mesh, seed: int) -> State:
     """Makes the state that training begins with, each device its own part.
 
     Args:
       model: any.
       optimizer: whose moments are kept.
       mesh: from `Mesh.build`.
-      batch: arrays, or shapes from `batch.abstract`; only the shapes are read.
       seed: of the first weights; the same on every mesh.
 
     Returns:
       Step 0.
     """
-    placed = jax.tree.map(lambda leaf: leaf.sharding, shapes(model, optimizer, mesh, batch))
-    make = jax.jit(lambda key: drawn(model, optimizer, key, batch), out_shardings=placed)
+    placed = jax.tree.map(lambda leaf: leaf.sharding, shapes(model, optimizer, mesh))
+    make = jax.jit(functools.partial(drawn, model, optimizer), out_shardings=placed)
     return make(jax.random.key(seed))
 
 

@@ -129,9 +129,8 @@ def lower(
     Raises:
       ValueError: the rows of a microbatch, or a dimension of a weight, do not divide over the mesh.
     """
-    small = microbatch(batch, accumulate)
-    meshes.rows(mesh, small)
-    state = shapes(model, optimizer, mesh, small)
+    meshes.rows(mesh, microbatch(batch, accumulate))
+    state = shapes(model, optimizer, mesh)
     transform = optimizer.transform(model.size.ratio)
     learning_rate = rate(schedule, steps)
     weight_shardings = jax.tree.map(lambda leaf: leaf.sharding, state.weights)

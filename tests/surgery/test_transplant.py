@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab import batch as batches
 from archlab import mesh as meshes
 from archlab.architecture import Architecture
 from archlab.mesh import Mesh
@@ -33,8 +32,7 @@ def leaves(tree) -> dict[str, np.ndarray]:
 
 def given(model: Transformer, optimizer: Optimizer, ways: Mesh = ALONE) -> tuple:
     mesh = ways.build(jax.devices()[: ways.data * ways.model])
-    blank = batches.abstract(model.architecture.kind, 8, 12, 20)
-    return step.on(mesh, model), optimizer, mesh, blank
+    return step.on(mesh, model), optimizer, mesh
 
 
 def numbered(model: Transformer, optimizer: Optimizer, ways: Mesh = ALONE) -> State:
@@ -66,9 +64,9 @@ def moved(
     old: Transformer, new: Transformer, optimizer: Optimizer, surgery: Surgery, ways: Mesh = ALONE
 ):
     state = numbered(old, optimizer, ways)
-    network, _, _, blank = own = given(new, optimizer, ways)
+    network, *_ = own = given(new, optimizer, ways)
     shapes = states.shapes(*own)
-    draw = functools.partial(states.drawn, network, optimizer, jax.random.key(3), blank)
+    draw = functools.partial(states.drawn, network, optimizer, jax.random.key(3))
     return shapes, transplant(state, shapes, origins(old, new, surgery), draw), draw
 
 
@@ -119,8 +117,8 @@ def test_what_stays_is_handed_over_and_what_is_dropped_is_let_go():
     state = numbered(old, Optimizer())
     before = leaves(state)
     addresses = {name: where(leaf) for name, leaf in before.items()}
-    network, _, _, blank = own = given(new, Optimizer())
-    draw = functools.partial(states.drawn, network, Optimizer(), jax.random.key(3), blank)
+    network, *_ = own = given(new, Optimizer())
+    draw = functools.partial(states.drawn, network, Optimizer(), jax.random.key(3))
     found, shapes = origins(old, new, Surgery()), states.shapes(*own)
     beside = set(made(states.shapes(*given(old, Optimizer())), shapes, found))
     after = leaves(transplant(state, shapes, found, draw))

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from archlab import batch as batches
 from archlab.architecture import Architecture
 from archlab.ledger import Flops, Ledger
 from archlab.mesh import Mesh
@@ -34,8 +33,7 @@ def state(number: int = 0, data: int = 2, model: int = 4):
     """A state that stands at a step, and is unlike those of other steps; and its shapes."""
     mesh = Mesh(data, model).build(jax.devices()[: data * model])
     network = step.on(mesh, Transformer(SIZE, Architecture("causal_decoder")))
-    shapes = batches.abstract("decoder", 8, 4, 4)
-    parts = (network, Optimizer(), mesh, shapes)
+    parts = (network, Optimizer(), mesh)
     first = states.first(*parts, number)
     at = jax.device_put(np.int32(number), first.step.sharding)
     return dataclasses.replace(first, step=at), states.shapes(*parts)

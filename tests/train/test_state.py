@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from archlab import batch as batches
 from archlab.architecture import VISIBILITY, Architecture
 from archlab.mesh import Mesh
 from archlab.model.transformer import Transformer
@@ -20,7 +19,7 @@ def made(name="causal_decoder", ways=Mesh(2, 2), seed=0):  # noqa: B008 - it is 
     """A state, and its shapes."""
     mesh = ways.build(jax.devices()[: ways.data * ways.model])
     network = step.on(mesh, Transformer(SIZE, Architecture(name)))
-    given = (network, Optimizer(), mesh, batches.abstract(Architecture(name).kind, 8, 12, 20))
+    given = (network, Optimizer(), mesh)
     return states.first(*given, seed), states.shapes(*given)
 
 

@@ -55,7 +55,7 @@ def trained(name: str, ways=ONE, accumulate=1, optimizer="adamw", **settings):
     optimizer = Optimizer(optimizer)
     kind = architecture.kind
     shapes = batches.abstract(kind, ROWS, INPUTS, TARGETS)
-    state = states.first(network, optimizer, mesh, shapes, seed=3)
+    state = states.first(network, optimizer, mesh, seed=3)
     schedule = Schedule("cosine", peak=1e-2, warmup=1)
     learn = step.lower(
         network, optimizer, schedule, STEPS, mesh, shapes, accumulate, 1e-3, balance=0.1
@@ -171,7 +171,7 @@ def table_slope(dtype, accumulate: int) -> np.ndarray:
     learn = step.lower(
         network, optimizer, Schedule("flat"), 5, mesh, shapes, accumulate, 0.0
     ).compile()
-    state = states.first(network, optimizer, mesh, shapes, seed=3)
+    state = states.first(network, optimizer, mesh, seed=3)
     state, _ = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
     return np.asarray(state.moments.mu["embedding"]["table_VD"])
 
@@ -197,7 +197,7 @@ def test_a_step_is_the_gradient_of_the_mean_over_loss_tokens():
     network = Transformer(SIZE, Architecture("prefix_decoder"))
     batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
     optimizer = Optimizer(weight_decay=0.0, clip=0.0)
-    state = states.first(network, optimizer, mesh, batch, seed=3)
+    state = states.first(network, optimizer, mesh, seed=3)
     weights = jax.device_get(state.weights)
 
     def mean(weights):
@@ -249,7 +249,7 @@ def built(optimizer: Optimizer):
 
 def test_the_state_is_used_up_and_its_memory_taken_over():
     mesh, network, shapes, learn = built(Optimizer())
-    state = states.first(network, Optimizer(), mesh, shapes, seed=0)
+    state = states.first(network, Optimizer(), mesh, seed=0)
     own = sum(
         leaf.addressable_shards[0].data.nbytes
         for leaf in jax.tree.leaves((state.weights, state.moments))
@@ -262,7 +262,7 @@ def test_the_state_is_used_up_and_its_memory_taken_over():
 
 def test_a_batch_without_loss_tokens_changes_nothing_but_decay():
     mesh, network, shapes, learn = built(Optimizer(weight_decay=0.0))
-    state = states.first(network, Optimizer(weight_decay=0.0), mesh, shapes, seed=0)
+    state = states.first(network, Optimizer(weight_decay=0.0), mesh, seed=0)
     before = jax.device_get(state.weights)
     batch = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     state, outcome = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
@@ -274,7 +274,7 @@ def test_a_batch_without_loss_tokens_changes_nothing_but_decay():
 def test_clipping_bounds_what_the_optimizer_sees_and_tells_the_norm_as_it_was(clip):
     optimizer = Optimizer(b1=0.9, clip=clip)
     mesh, network, shapes, learn = built(optimizer)
-    state = states.first(network, optimizer, mesh, shapes, seed=0)
+    state = states.first(network, optimizer, mesh, seed=0)
     batch = drawn.batch("decoder", ROWS, INPUTS, TARGETS, SIZE.vocab)
     state, outcome = learn(state, jax.device_put(batch, meshes.rows(mesh, batch)))
     norm = float(outcome.gradient_norm)
@@ -300,7 +300,7 @@ def lowered(name: str, optimizer: Optimizer, accumulate: int, size: Size = WIDE,
     architecture = Architecture(name, tied=settings.pop("tied", True))
     network = step.on(mesh, Transformer(size, architecture, **settings))
     shapes = batches.abstract(architecture.kind, 128, 8, 8)
-    state = states.shapes(network, optimizer, mesh, shapes)
+    state = states.shapes(network, optimizer, mesh)
     given = (network, optimizer, Schedule("flat"), 5, mesh, shapes, accumulate, 1e-4)
     return step.lower(*given).compile(), state
 
