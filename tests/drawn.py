@@ -1,5 +1,6 @@
-"""Random packed batches, laid out position by position, for tests of whoever reads one."""
+"""Random packed batches, laid out position by position, and weights, for tests of models."""
 
+import jax
 import numpy as np
 
 from archlab.batch import Batch, Stream
@@ -69,3 +70,14 @@ def batch(kind: str, rows: int, inputs: int, targets: int, vocab: int, seed: int
         weight_BL=weight.astype(np.float32),
         objective_B=(np.arange(rows) % 2).astype(np.int32),
     )
+
+
+def weights(shapes: dict, deviation: float = 0.3) -> dict:
+    """Weights in which no scale is 1 and no bias 0; nothing has to be compiled for them."""
+    random = np.random.default_rng(0)
+
+    def fill(keys, leaf):
+        first = 1.0 if keys[-1].key.startswith("scale") else 0.0
+        return (first + deviation * random.normal(size=leaf.shape)).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)

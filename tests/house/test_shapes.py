@@ -71,9 +71,13 @@ def traced(name: str, position: str, *words: tuple[str, object]) -> shapes.Seen:
     model = Transformer(SIZE, architecture, dtype=dtype)
     batch = batches.abstract(architecture.kind, ROWS, INPUTS, TARGETS)
 
+    def read(model: Transformer, batch: Batch) -> jax.Array:
+        x_BLD = model.read(batch)
+        model.score(x_BLD)
+        return x_BLD
+
     def score(batch: Batch) -> loss.Sums:
-        _, weights = model.init_with_output(jax.random.key(0), batch)
-        x_BLD = model.apply(weights, batch, method=model.read)
+        x_BLD, weights = model.init_with_output(jax.random.key(0), batch, method=read)
         table_VD = table(architecture, weights["params"])
         bias_V = bias(architecture, weights["params"])
         learnt = (batch.target_BL, batch.weight_BL, 1.0)

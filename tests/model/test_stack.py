@@ -93,17 +93,6 @@ FAMILIES = {
 }
 
 
-def filled(shapes: dict) -> dict:
-    """Weights in which no scale is 1 and no bias 0."""
-    random = np.random.default_rng(0)
-
-    def fill(keys, leaf):
-        first = 1.0 if keys[-1].key.startswith("scale") else 0.0
-        return (first + 0.3 * random.normal(size=leaf.shape)).astype(np.float32)
-
-    return jax.tree_util.tree_map_with_path(fill, shapes)
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request):
     """An architecture, a batch, weights, and the model's logits of it."""
@@ -112,7 +101,7 @@ def family(request):
         size = dataclasses.replace(size, encoder_layers=2)
     batch = drawn.batch(architecture.kind, **LENGTHS)
     model = Transformer(size, architecture)
-    weights = filled(jax.eval_shape(model.init, jax.random.key(0), batch)["params"])
+    weights = drawn.weights(jax.eval_shape(model.init, jax.random.key(0), batch)["params"])
     found = jax.jit(lambda weights: model.apply({"params": weights}, batch))(weights)
     return size, architecture, batch, weights, np.asarray(found)
 

@@ -17,7 +17,6 @@ from archlab.model.transformer import Transformer, balance, parameters
 from archlab.size import Size
 from tests import drawn
 from tests.model import by_hand
-from tests.model.test_stack import filled
 
 SIZE = Size(layers=3, embed=16, mlp=24, heads=4, kv=6, vocab=40, kv_heads=2, positions=18)
 INPUTS, TARGETS = 11, 7
@@ -107,7 +106,7 @@ def test_rows_have_several_segments_with_inputs_of_their_own():
 
 def drawn_for(architecture: Architecture) -> dict:
     model = Transformer(SIZE, architecture)
-    return filled(jax.eval_shape(model.init, jax.random.key(0), BATCH)["params"])
+    return drawn.weights(jax.eval_shape(model.init, jax.random.key(0), BATCH)["params"])
 
 
 @functools.cache
