@@ -1,7 +1,8 @@
-"""What every test runs on: 8 simulated CPU devices, a store of its own, and repeatable draws."""
+"""What every test runs on: 8 simulated CPU devices, a session's own stores, repeatable draws."""
 
+import contextlib
+import gc
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,9 @@ from tests import xla
 
 DEVICES = 8
 COMPILED = Path(__file__).parent.parent / ".venv" / "xla"
+SHARED = "ARCHLAB_TESTS"  # names the folder that processes of one session share
+
+gc.disable()  # until all is imported, for none of that is garbage
 
 # JAX reads these when it is first imported, and TensorFlow too.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -53,21 +57,32 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
+def pytest_collection_finish():
+    """What is imported stays, and is not gone through again and again for what might go."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_configure(config):
-    """Token stores are built in a directory of this session's own."""
-    os.environ["ARCHLAB_CACHE"] = config.archlab_cache = tempfile.mkdtemp(prefix="archlab-tests-")
+    """Token stores, and the process that others are forked from, are a session's, not a worker's.
 
-
-def pytest_unconfigure(config):
-    """And are gone after it."""
-    shutil.rmtree(config.archlab_cache, ignore_errors=True)
+    Whoever encodes a text finds what another has encoded of it, and two may do so at once.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    kept = contextlib.ExitStack()
+    config.add_cleanup(kept.close)
+    temporary = tempfile.TemporaryDirectory(prefix="archlab-tests-", ignore_cleanup_errors=True)
+    folder = os.environ[SHARED] = kept.enter_context(temporary)
+    os.environ["ARCHLAB_CACHE"] = f"{folder}/cache"
+    kept.enter_context(forked.origin(f"{folder}/forked"))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def whoever_reads_text_is_forked(tmp_path_factory):
+def whoever_reads_text_is_forked():
     """From one process that has imported TensorFlow, instead of importing it each time."""
-    with pytest.MonkeyPatch.context() as patch, forked.origin(tmp_path_factory.mktemp("o")) as own:
-        patch.setattr(subprocess, "Popen", own)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", forked.popen(f"{os.environ[SHARED]}/forked"))
         yield
 
 

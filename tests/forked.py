@@ -6,6 +6,7 @@ is what they come from, or, given a command, what stands where archlab started o
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -26,18 +27,32 @@ BYTES = 4  # that say how long a request is
 
 
 @contextlib.contextmanager
-def origin(folder: Path) -> Iterator[type[subprocess.Popen]]:
+def origin(where: str) -> Iterator[None]:
     """The process that others are forked from; it imports when it is first asked.
 
     Args:
-      folder: that its socket lies in.
-
-    Yields:
-      What to start processes with.
+      where: its socket is to be.
     """
     from archlab.data.recipes import quiet
 
-    where = str(folder / "forked")
+    env = {**quiet(), "PYTHONPATH": str(HOME)}
+    command = [*STARTED, "tests.forked", where]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=HOME, env=env, **pipes) as process:
+        process.stdout.readline()
+        yield
+        process.stdin.close()
+
+
+def popen(where: str) -> type[subprocess.Popen]:
+    """Makes what processes are started with, those that read text by way of the origin.
+
+    Args:
+      where: the origin's socket is.
+
+    Returns:
+      In place of `subprocess.Popen`.
+    """
 
     class Popen(subprocess.Popen):
         def __init__(self, words, *others, **more):
@@ -46,18 +61,13 @@ def origin(folder: Path) -> Iterator[type[subprocess.Popen]]:
                 words = [STARTED[0], "-SE", __file__, where, *words[4:]]
             super().__init__(words, *others, **more)
 
-    env = {**quiet(), "PYTHONPATH": str(HOME)}
-    command = [*STARTED, "tests.forked", where]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=HOME, env=env, **pipes) as process:
-        process.stdout.readline()
-        yield Popen
-        process.stdin.close()
+    return Popen
 
 
 def _serve(where: str) -> None:
     """Forks for each request, until whoever asks is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.disable()  # what is imported stays
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(where)
         door.listen()
@@ -66,6 +76,7 @@ def _serve(where: str) -> None:
             asked, _ = door.accept()
             for module in MODULES:
                 importlib.import_module(module)
+            gc.freeze()
             if not os.fork():
                 return _answer(asked)
             asked.close()
@@ -96,6 +107,7 @@ def _run(request: dict, files: list[int]) -> None:
     here = "" if os.environ.get("PYTHONSAFEPATH") else request["folder"]
     more = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = filter(None, [here, *more])
+    gc.enable()
     module, *words = request["words"]
     sys.argv = [module, *words]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
