@@ -155,18 +155,20 @@ def test_every_file_has_a_layer_and_every_layer_its_files():
     assert not set(table) - set(files()), "layers of files that are not there"
 
 
-@pytest.mark.parametrize("name", files())
-def test_a_file_imports_only_lower_layers(name):
-    table = layers()
-    up = {other: table[other] for other in imports(name)[0] if table[other] >= table[name]}
-    assert not up, f"{name} is in layer {table[name]} and imports {up}"
+def test_a_file_imports_only_lower_layers():
+    table, wrong = layers(), []
+    for name in files():
+        up = {other: table[other] for other in imports(name)[0] if table[other] >= table[name]}
+        wrong += [f"{name} is in layer {table[name]} and imports {up}"] if up else []
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("name", files())
-def test_a_file_is_as_low_as_it_can_be(name):
-    table = layers()
-    lowest = max((table[other] + 1 for other in imports(name)[0]), default=0)
-    assert table[name] == lowest, f"{name} belongs in layer {lowest}"
+def test_a_file_is_as_low_as_it_can_be():
+    table, wrong = layers(), []
+    for name in files():
+        lowest = max((table[other] + 1 for other in imports(name)[0]), default=0)
+        wrong += [f"{name} belongs in layer {lowest}"] if table[name] != lowest else []
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("library", OWNERS)
@@ -183,16 +185,16 @@ def test_a_library_has_one_home(library):
     assert not unused, f"{library} is not imported by {', '.join(unused)}; take it off the list"
 
 
-@pytest.mark.parametrize("name", [name for name in files() if name.startswith("data/")])
-def test_data_knows_no_model_and_no_jax(name):
-    rooms, libraries = imports(name)
-    assert not {room for room in rooms if not room.startswith("data/")} - KNOWN_TO_DATA
-    assert not libraries & {"jax", "jaxlib", "flax", "optax", "orbax"}
+def test_data_knows_no_model_and_no_jax():
+    for name in (name for name in files() if name.startswith("data/")):
+        rooms, libraries = imports(name)
+        assert not {one for one in rooms if not one.startswith("data/")} - KNOWN_TO_DATA, name
+        assert not libraries & {"jax", "jaxlib", "flax", "optax", "orbax"}, name
 
 
-@pytest.mark.parametrize("name", [name for name in files() if name.startswith("model/")])
-def test_a_model_knows_no_data_and_no_training(name):
-    assert not {room for room in imports(name)[0] if room.startswith(("data/", "train/"))}
+def test_a_model_knows_no_data_and_no_training():
+    for name in (name for name in files() if name.startswith("model/")):
+        assert not {one for one in imports(name)[0] if one.startswith(("data/", "train/"))}, name
 
 
 def test_an_import_of_a_function_counts():
