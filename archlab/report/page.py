@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import functools
 import itertools
 import math
 import statistics
@@ -73,16 +74,6 @@ def html(histories: list[History]) -> str:
     Returns:
       HTML that needs no other file.
     """
-    loader = jinja2.FileSystemLoader(PARTS)
-    surroundings = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    surroundings.filters |= {"short": numbers.engineering, "total": history.total}
-    surroundings.filters |= {name: getattr(numbers, name) for name in ("clock", "loss", "share")}
     count = itertools.count()
 
     def draw(measure: Measure, unit: str = "tokens") -> Markup:
@@ -90,7 +81,7 @@ def html(histories: list[History]) -> str:
         return ink.svg(figure, f"figure{next(count)}", _alt(histories, measure, unit))
 
     objectives = list(dict.fromkeys(name for run in histories for name in run.objectives))
-    return surroundings.get_template("page.html.jinja").render(
+    return _template().render(
         runs=histories,
         notes=notes(histories),
         swatch=lambda number: ink.swatch(number, f"swatch{next(count)}"),
@@ -115,6 +106,20 @@ def html(histories: list[History]) -> str:
         missing=NONE,
         half=series.HALF,
     )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    surroundings = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PARTS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    surroundings.filters |= {"short": numbers.engineering, "total": history.total}
+    surroundings.filters |= {name: getattr(numbers, name) for name in ("clock", "loss", "share")}
+    return surroundings.get_template("page.html.jinja")
 
 
 def notes(histories: list[History]) -> list[str]:

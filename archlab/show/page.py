@@ -1,5 +1,6 @@
 """A task on one page: its rows as aligned text, who sees whom, and what many rows hold."""
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def html(sample: Sample) -> str:
     Returns:
       HTML that needs no other file and runs no script.
     """
+    return _template().render(
+        sample=sample,
+        columns=[one.name for one in sample.statistics],
+        table=table(sample.statistics) if sample.statistics else {},
+    )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
     surroundings = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -47,11 +57,7 @@ def html(sample: Sample) -> str:
         lstrip_blocks=True,
     )
     surroundings.filters |= {"area": area, "edges": edges, "corners": corners}
-    return surroundings.get_template("page.html.jinja").render(
-        sample=sample,
-        columns=[one.name for one in sample.statistics],
-        table=table(sample.statistics) if sample.statistics else {},
-    )
+    return surroundings.get_template("page.html.jinja")
 
 
 def area(sight: Sight) -> str:

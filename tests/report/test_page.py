@@ -228,13 +228,13 @@ def test_a_run_without_validation_has_no_validation_loss(tmp_path):
     assert page.tables["Result"][1][4] == "–"
 
 
-@pytest.mark.parametrize("name", ["<b>", '"&amp;', "a$b$", "_run", "{{ 7 * 7 }}", "運行"])
-def test_a_name_is_text_whatever_it_is(tmp_path, name, figures):
-    runs = [write(tmp_path / name, whole(), gin="</pre><script>"), write(tmp_path / "b", whole())]
+def test_a_name_is_text_whatever_it_is(tmp_path, figures):
+    names = ["<b>", '"&amp;', "a$b$", "_run", "{{ 7 * 7 }}", "運行"]
+    runs = [write(tmp_path / name, whole(), gin="</pre><script>") for name in names]
     page = written(tmp_path / "out", *runs)
-    assert page.tables["Result"][1][0] == name
+    assert [row[0] for row in page.tables["Result"][1:]] == names
     assert not {"b", "script"} & set(page.tags)
-    assert table(tmp_path / "out/metrics.csv")[0]["run"] == name
+    assert [*dict.fromkeys(row["run"] for row in table(tmp_path / "out/metrics.csv"))] == names
 
 
 def test_stages_and_objectives_are_text_too(tmp_path, figures):
