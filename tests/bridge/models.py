@@ -46,8 +46,16 @@ def stream(ids_BL: np.ndarray) -> Stream:
     return Stream(ids_BL, position_BL, start_BL, start_BL, start_BL + length)
 
 
-def logits(model: Model, read_BL: np.ndarray, written_BL: np.ndarray | None = None) -> np.ndarray:
-    """What a model makes of rows of ids: of what it reads, and what it has written of an answer."""
+def logits(
+    model: Model,
+    read_BL: np.ndarray,
+    written_BL: np.ndarray | None = None,
+    is_fused: bool = True,
+) -> np.ndarray:
+    """What a model makes of rows of ids: of what it reads, and what it has written of an answer.
+
+    Where operations are not fused, those that two models share are rounded alike.
+    """
     kind = model.architecture.kind
     last_BL = read_BL if written_BL is None else written_BL
     edge_BL = np.zeros(last_BL.shape, np.int32)
@@ -61,13 +69,14 @@ def logits(model: Model, read_BL: np.ndarray, written_BL: np.ndarray | None = No
         weight_BL=edge_BL.astype(np.float32),
         objective_B=edge_BL[:, 0],
     )
-    run = _compiled(model.size, model.architecture)
+    run = _compiled(model.size, model.architecture, is_fused)
     return np.asarray(run({"params": model.weights}, rows))
 
 
 @functools.cache
-def _compiled(size: Size, architecture: Architecture):
-    return jax.jit(Transformer(size, architecture).apply)
+def _compiled(size: Size, architecture: Architecture, is_fused: bool):
+    options = {} if is_fused else {"xla_disable_hlo_passes": "fusion"}
+    return jax.jit(Transformer(size, architecture).apply, compiler_options=options)
 
 
 def largest_difference(one: Model, other: Model) -> float:

@@ -67,10 +67,8 @@ def test_layers_that_add_nothing_leave_the_function_alone_and_others_do_not(deco
 
 def test_a_decoder_with_a_silent_encoder_goes_on_where_it_stood(decoder):
     silent = made(decoder, "encoder_decoder", Surgery(cross="silent"))
-    # Or each model's operations would be fused, and rounded, in their own way.
-    with jax.disable_jit():
-        logits_BLV = models.logits(decoder, WRITTEN_BL)
-        near(logits_BLV, models.logits(silent, READ_BL, WRITTEN_BL))
+    logits_BLV = models.logits(decoder, WRITTEN_BL, is_fused=False)
+    near(logits_BLV, models.logits(silent, READ_BL, WRITTEN_BL, is_fused=False))
     heard = made(decoder, "encoder_decoder")
     assert np.abs(models.logits(heard, READ_BL, WRITTEN_BL) - logits_BLV).max() > 0.1
     for one in (silent, heard):
