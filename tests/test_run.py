@@ -24,7 +24,7 @@ from archlab.show import examples
 from archlab.train import state as states
 from archlab.train.checkpoint import Checkpoints
 from archlab.train.optimizer import Optimizer
-from tests import corpus
+from tests import corpus, shared
 
 FLEETING = ("time", "seconds", "tokens_per_second", "waiting", "memory")
 PAUSE = 0.5  # seconds
@@ -32,6 +32,12 @@ TWO = [
     corpus.stage("causal_lm", steps=7, architecture="causal_decoder"),
     corpus.stage("prefix_lm", steps=6, moments="reset", accumulate=2, dropout=0.1),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_shared():
+    with shared.programs():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -348,26 +354,25 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from archlab import run
-from tests import corpus
+from tests import corpus, shared
 from tests.test_run import TWO
-settings = corpus.run(Path(sys.argv[1]), "prefix_decoder", TWO, record_every=1, save_every=2)
+settings = corpus.run(Path(sys.argv[1]), "prefix_decoder", TWO)
 run.train(settings, Path(sys.argv[2]), "test")
 """
 
 
-def test_a_process_killed_outright_goes_on_to_the_same_bits(folder, tmp_path):
-    command = [sys.executable, "-c", SCRIPT, str(folder)]
+def test_a_process_killed_outright_goes_on_to_the_same_bits(straight, folder, tmp_path):
+    run, out, _ = straight
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(tmp_path / "run")]
     root = Path(__file__).parent.parent
     env = {**os.environ, "PYTHONPATH": str(root)}
-    subprocess.run([*command, str(tmp_path / "straight")], env=env, cwd=root, check=True)
-    for lines in (4, 12):
-        process = subprocess.Popen([*command, str(tmp_path / "run")], env=env, cwd=root)
+    for lines in (2, 6):
+        process = subprocess.Popen(command, env=env, cwd=root)
         path = tmp_path / "run" / "metrics.jsonl"
         while process.poll() is None:
             if path.exists() and path.read_text().count('"train"') >= lines:
                 process.send_signal(signal.SIGKILL)
             time.sleep(0.02)
         assert process.wait() == -signal.SIGKILL
-    subprocess.run([*command, str(tmp_path / "run")], env=env, cwd=root, check=True)
-    run = corpus.run(folder, "prefix_decoder", TWO, record_every=1, save_every=2)
-    assert_same(run, tmp_path / "straight", tmp_path / "run")
+    subprocess.run(command, env=env, cwd=root, check=True)
+    assert_same(run, out, tmp_path / "run")

@@ -9,7 +9,7 @@ import pytest
 from archlab import record
 from archlab import run as runs
 from archlab.mesh import Mesh
-from tests import corpus
+from tests import corpus, shared
 from tests.test_run import assert_same, killed_at
 
 # As a user would write it: ten lines, and nothing of archlab's in them.
@@ -34,6 +34,12 @@ def one_device(monkeypatch):
     """Which compiles and trains in less time; meshes are tried elsewhere."""
     build = Mesh.build
     monkeypatch.setattr(Mesh, "build", lambda mesh: build(mesh, jax.devices()[:1]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_shared():
+    with shared.programs():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from archlab.model.transformer import parameters
 from archlab.refusal import Refusal
 from archlab.surgery.choices import Surgery
 from archlab.train.optimizer import Optimizer
-from tests import corpus
+from tests import corpus, shared
 from tests.test_run import assert_same, killed_at
 
 DEEP = dataclasses.replace(corpus.SIZE, layers=3)
@@ -35,6 +35,12 @@ def one_device():
     build = Mesh.build
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Mesh, "build", lambda mesh, _=None: build(mesh, jax.devices()[:1]))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_shared():
+    with shared.programs():
         yield
 
 

@@ -1,0 +1,38 @@
+"""Programs that the runs of one process share, where they would compile the same one again.
+
+A run that goes on compiles what it began with. In a process of its own it does so for real
+(`test_a_process_killed_outright_goes_on_to_the_same_bits`); here, tracing it takes longer than the
+steps that are tried.
+"""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+import pytest
+
+from archlab.data.options import Data
+from archlab.program import Program
+
+# Which no program depends on.
+ASIDE = {"data": Data(), "record_every": 1, "save_every": 1, "keep": 1, "expect": None}
+
+
+def _bare(program: Program) -> Program:
+    """The program of the same stage without what its arithmetic does not know."""
+    stages = tuple(
+        dataclasses.replace(stage, mixture="any", name="any") for stage in program.run.stages
+    )
+    run = dataclasses.replace(program.run, stages=stages, tensorboard=False, **ASIDE)
+    return dataclasses.replace(program, run=run)
+
+
+@contextlib.contextmanager
+def programs() -> Iterator[None]:
+    """Within it, steps and scores of the same settings on the same mesh are compiled once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("learn", "score"):
+            once = functools.cache(vars(Program)[name].func)
+            patch.setattr(Program, name, property(lambda program, once=once: once(_bare(program))))
+        yield
