@@ -69,13 +69,7 @@ def on(mesh: jax.sharding.Mesh, model: Transformer) -> Transformer:
       The same model; its weights are the same too.
     """
     attend = dataclasses.replace(model.attend, mesh=mesh)
-    return model.clone(place=_placing(mesh), attend=attend)
-
-
-@functools.cache
-def _placing(mesh: jax.sharding.Mesh) -> functools.partial:
-    """`place` on a mesh, always the same one: by it, JAX knows a model that it has traced."""
-    return functools.partial(place, mesh)
+    return model.clone(place=functools.partial(place, mesh), attend=attend)
 
 
 def microbatch(batch: Batch, accumulate: int) -> Batch:
