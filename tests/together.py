@@ -1,7 +1,8 @@
 """Processes that run `archlab` together, forked from one that has imported it.
 
 They are as real as those of a shell, but that importing, which takes longer than what they do, is
-done once. `python -m tests.together` is the process they come from.
+done once, and so that whoever reads text for them is forked too (`forked.py`). `python -m
+tests.together` is the process they come from.
 """
 
 import contextlib
@@ -16,10 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import xla
+from tests import forked, xla
 
 HOME = Path(__file__).parent.parent
 DEVICES = 4  # of all processes of a run
+SHARED = "ARCHLAB_TESTS"  # names the folder that processes of one session share
 LONG = 300  # seconds that no run takes
 
 
@@ -48,7 +50,7 @@ class Process:
 def origin() -> Iterator[subprocess.Popen]:
     """A process that forks others."""
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.together"],
+        [sys.executable, "-W", "ignore", "-m", "tests.together", f"{os.environ[SHARED]}/forked"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -111,4 +113,5 @@ if __name__ == "__main__":
     import archlab.run  # noqa: F401 - what every process would import
     from archlab import commands, compiled, config  # noqa: F401
 
+    subprocess.Popen = forked.popen(sys.argv[1])
     sys.exit(_serve())
