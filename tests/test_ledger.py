@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,7 @@ KINDS = [
 UNEVEN = dataclasses.replace(SIZE, encoder_layers=3)
 
 
+@functools.cache
 def counted(function, *shapes) -> float:
     """XLA's count of the FLOPs of a function's gradient by all that it is given."""
     slope = jax.grad(
@@ -41,6 +43,7 @@ def shaped(*extents: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(extents, jnp.float32)
 
 
+@functools.cache
 def attends(ask: int, answer: int, width: int) -> float:
     """Of one attention alone: `ask` positions of one row read `answer` positions."""
     edges = (jnp.zeros((1, ask), jnp.int32), jnp.full((1, ask), answer))
