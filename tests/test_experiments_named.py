@@ -139,10 +139,9 @@ def begins(one: Run, other: Run) -> bool:
 
 def alone() -> list[str]:
     """Twins that no other goes through on its way: those that have to be trained."""
-    left = []
-    for name in sorted(TWINS, key=lambda name: -len(config.read(name).run.stages)):
-        run = config.read(name).run
-        if not any(begins(run, config.read(longer).run) for longer in left):
+    every, left = {name: config.read(name).run for name in TWINS}, []
+    for name in sorted(TWINS, key=lambda name: -len(every[name].stages)):
+        if not any(begins(every[name], every[longer]) for longer in left):
             left.append(name)
     return left
 
