@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import functools
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -59,12 +60,19 @@ def assert_equal(one, other):
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(one), jax.device_get(other))
 
 
-@pytest.fixture
-def three(tmp_path):
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
     """Checkpoints 1, 2 and 3, closed."""
-    with closing(Checkpoints(tmp_path / "checkpoints", keep=3)) as checkpoints:
+    folder = tmp_path_factory.mktemp("kept") / "checkpoints"
+    with closing(Checkpoints(folder, keep=3)) as checkpoints:
         saved(checkpoints, 1, 2, 3)
-    return tmp_path / "checkpoints"
+    return folder
+
+
+@pytest.fixture
+def three(untouched, tmp_path):
+    """The same, a test's own."""
+    return shutil.copytree(untouched, tmp_path / "checkpoints")
 
 
 def test_what_is_read_is_what_was_saved_on_any_mesh(three):
