@@ -147,7 +147,7 @@ def flipped(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("damage", [halved, flipped])
 def test_damage_to_any_file_is_noticed_or_does_no_harm(three, damage):
-    expected, shapes = state(3)
+    expected, shapes = state(3)[0], state(0, 1, 1)[1]  # onto one device, which is quickest
     files = [path for path in (three / "3").rglob("*") if path.is_file() and path.stat().st_size]
     noticed = []
     for path in files:
