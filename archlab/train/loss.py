@@ -226,8 +226,12 @@ def _walk(head, x_ZLD, target_ZL, weight_ZL, total, z_loss, cap, place, is_learn
     marks = tuple(jnp.take_along_axis(mark_ZO, back_ZL, axis=1) for mark_ZO in marks)
     if is_learning:
         slope_ZVD, slope_V, slope_ZOD = slopes
+        # Summed over the devices before layers learn: left to itself, the compiler does it after
+        # them, and holds the sums of the whole table on each device all the while.
+        slope_VD = place("slope_VD", jnp.sum(slope_ZVD, axis=0))
+        slope_VD, slope_ZOD = jax.lax.optimization_barrier((slope_VD, slope_ZOD))
         slope_ZLD = jnp.take_along_axis(slope_ZOD, back_ZL[..., None], axis=1)
-        head = jnp.sum(slope_ZVD, axis=0), slope_V
+        head = slope_VD, slope_V
         slopes = head, jnp.where(is_learnt_ZL[..., None], slope_ZLD, 0)
     return value, marks, slopes
 
