@@ -1,7 +1,7 @@
 # Everything runs from .venv, which `make install` makes, with the versions in .ci/constraints.txt.
 # PYTHON=/path/to/python chooses the interpreter; otherwise the first of these that runs and is new
-# enough. (A name on the PATH is no proof: a version manager's stub may stand there.) JOBS=4 runs the
-# tests in four processes.
+# enough. (A name on the PATH is no proof: a version manager's stub may stand there.) JOBS=8 runs the
+# tests in eight processes.
 PYTHONS = python3.12 python3.11 python3.13 python3 python
 ENOUGH = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
@@ -21,7 +21,8 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 # those that were locked, the versions are the same and nobody looks at the files.
 LOCKED = @if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; \
 	then $(INSTALL) --no-deps --require-hashes -r .ci/$(1); fi
-JOBS = 2
+# Where there are two cores: one of three waits for a process or a disk.
+JOBS = 3
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help

@@ -38,6 +38,7 @@ hypothesis.settings.load_profile("house")
 # Each trains or compiles for a minute or more. They come first, so that no process of the suite is
 # left alone with one of them at its end.
 LONG = {
+    "test_experiments_together.py",
     "test_blocks.py",
     "test_run.py",
     "test_run_roads.py",
@@ -49,6 +50,8 @@ LONG = {
     "test_trained.py",
     "test_checkpoint.py",
     "test_huggingface.py",
+    "test_compilation.py",
+    "test_sweeps.py",
 }
 
 

@@ -16,8 +16,7 @@ from archlab.size import Size
 from archlab.train.state import State
 
 pytest.importorskip("libtpu")
-# A causal decoder is a prefix decoder without inputs, and is compiled with what is offloaded.
-ARCHITECTURES = ("prefix_decoder", "encoder_decoder", "encoder")
+ARCHITECTURES = ("causal_decoder", "prefix_decoder", "encoder_decoder", "encoder")
 # Rows of more than 128 take the kernel of attention.
 SIZE = Size(layers=2, embed=128, mlp=256, heads=1, kv=128, vocab=512)
 
