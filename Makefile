@@ -6,11 +6,7 @@ PYTHONS = python3.12 python3.11 python3.13 python3 python
 ENOUGH = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 BIN = .venv/bin
-INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
-PIP = PYTHONWARNINGS=ignore $(INSTALL) -c .ci/constraints.txt
-# pip would compile modules with one core, which takes longer than all else that it does. Some of other
-# people's files are of no Python, or of another.
-MODULES = @$(BIN)/python -m compileall -qq --workers 0 .venv/lib || true
+PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet -c .ci/constraints.txt
 SMOKES = $(basename $(notdir $(wildcard experiments/smoke_*.gin)))
 EIGHT = JAX_PLATFORMS=cpu XLA_FLAGS=--xla_force_host_platform_device_count=8
 # Versions with the hashes of their files, for each Python and platform. Without torch, whose build for
@@ -20,7 +16,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 # Files are what they were when they were locked, or are not installed; on a Python that is not among
 # those that were locked, the versions are the same and nobody looks at the files.
 LOCKED = @if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; \
-	then $(INSTALL) --no-deps --require-hashes -r .ci/$(1); fi
+	then $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r .ci/$(1); fi
 # Where there are two cores: one of three waits for a process or a disk.
 JOBS = 3
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
@@ -121,7 +117,6 @@ clean:  ## removes what make made, all but runs/
 	$(PIP) pip setuptools
 	$(call LOCKED,lock.txt)
 	$(PIP) --no-build-isolation -e .
-	$(MODULES)
 	@touch $@
 
 .venv-beam/installed: .venv/installed
@@ -132,12 +127,10 @@ clean:  ## removes what make made, all but runs/
 
 .venv/documented: .venv/installed
 	$(PIP) --no-build-isolation -e '.[docs]'
-	$(MODULES)
 	@touch $@
 
 .venv/tested: .venv/installed .ci/lock_tests.txt
 	$(call LOCKED,lock_tests.txt)
 	$(PIP) --no-build-isolation -e '.[dev]'
 	$(PIP) --no-deps t5
-	$(MODULES)
 	@touch $@
