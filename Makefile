@@ -17,8 +17,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -
 # those that were locked, the versions are the same and nobody looks at the files.
 LOCKED = @if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; \
 	then $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r .ci/$(1); fi
-# Where there are two cores: one of three waits for a process or a disk.
-JOBS = 3
+JOBS = 2
 QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .DEFAULT_GOAL := help

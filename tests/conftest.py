@@ -12,7 +12,6 @@ from tests import xla
 
 DEVICES = 8
 COMPILED = Path(__file__).parent.parent / ".venv" / "xla"
-SHARED = "ARCHLAB_TESTS"  # names the folder that processes of one session share
 
 gc.disable()  # until all is imported, for none of that is garbage
 
@@ -35,8 +34,8 @@ hypothesis.settings.register_profile("house", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("house")
 
 
-# Each trains or compiles for a minute or more. They come first, so that no process of the suite is
-# left alone with one of them at its end.
+# Those that take longest. They come first, so that no process of the suite is left alone with one
+# of them at its end.
 LONG = {
     "test_experiments_together.py",
     "test_blocks.py",
@@ -60,6 +59,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
+def pytest_sessionstart(session):
+    """The process that only hands tests out collects none."""
+    if hasattr(session.config, "workerinput") or not session.config.option.numprocesses:
+        return
+    gc.enable()
+
+
 def pytest_collection_finish():
     """What is imported stays, and is not gone through again and again for what might go."""
     gc.freeze()
@@ -76,16 +82,16 @@ def pytest_configure(config):
     kept = contextlib.ExitStack()
     config.add_cleanup(kept.close)
     temporary = tempfile.TemporaryDirectory(prefix="archlab-tests-", ignore_cleanup_errors=True)
-    folder = os.environ[SHARED] = kept.enter_context(temporary)
+    folder = os.environ[forked.SHARED] = kept.enter_context(temporary)
     os.environ["ARCHLAB_CACHE"] = f"{folder}/cache"
-    kept.enter_context(forked.origin(f"{folder}/forked"))
+    kept.enter_context(forked.origin())
 
 
 @pytest.fixture(scope="session", autouse=True)
 def whoever_reads_text_is_forked():
     """From one process that has imported TensorFlow, instead of importing it each time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess, "Popen", forked.popen(f"{os.environ[SHARED]}/forked"))
+        patch.setattr(subprocess, "Popen", forked.popen())
         yield
 
 

@@ -24,41 +24,39 @@ MODULES = [f"archlab.data.{name}" for name in ("build", "examiner", "feed")]
 AT_IMPORT = "TFDS_DATA_DIR"  # read as TensorFlow Datasets is imported
 STARTED = [sys.executable, "-W", "ignore", "-m"]  # how archlab starts them
 BYTES = 4  # that say how long a request is
+SHARED = "ARCHLAB_TESTS"  # names the folder that processes of one session share
+
+
+def address() -> str:
+    """Of this session's, a socket."""
+    return f"{os.environ[SHARED]}/forked"
 
 
 @contextlib.contextmanager
-def origin(where: str) -> Iterator[None]:
-    """The process that others are forked from; it imports when it is first asked.
-
-    Args:
-      where: its socket is to be.
-    """
+def origin() -> Iterator[None]:
+    """The process that others are forked from; it imports when it is first asked."""
     from archlab.data.recipes import quiet
 
     env = {**quiet(), "PYTHONPATH": str(HOME)}
-    command = [*STARTED, "tests.forked", where]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=HOME, env=env, **pipes) as process:
-        process.stdout.readline()
+    command = [*STARTED, "tests.forked", address()]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # What TensorFlow says as it is imported is read only where that went wrong.
+    with open(f"{address()}.said", "w") as said:
+        process = subprocess.Popen(command, cwd=HOME, env=env, stderr=said, **pipes)
+    with process:
+        assert process.stdout.readline() == b"listens\n", Path(said.name).read_text()
         yield
         process.stdin.close()
 
 
-def popen(where: str) -> type[subprocess.Popen]:
-    """Makes what processes are started with, those that read text by way of the origin.
-
-    Args:
-      where: the origin's socket is.
-
-    Returns:
-      In place of `subprocess.Popen`.
-    """
+def popen() -> type[subprocess.Popen]:
+    """Makes what stands for `subprocess.Popen`: those that read text come from the origin."""
 
     class Popen(subprocess.Popen):
         def __init__(self, words, *others, **more):
             is_one = isinstance(words, list) and words[:4] == STARTED and words[4] in MODULES
             if is_one and AT_IMPORT not in (more.get("env") or os.environ):
-                words = [STARTED[0], "-SE", __file__, where, *words[4:]]
+                words = [STARTED[0], "-SE", __file__, address(), *words[4:]]
             super().__init__(words, *others, **more)
 
     return Popen
@@ -78,6 +76,7 @@ def _serve(where: str) -> None:
                 importlib.import_module(module)
             gc.freeze()
             if not os.fork():
+                door.close()  # or who asks when the origin is gone would wait for ever
                 return _answer(asked)
             asked.close()
 
@@ -121,7 +120,12 @@ def _stand(where: str, words: list[str]) -> int:
         origin.connect(where)
         socket.send_fds(origin, [len(said).to_bytes(BYTES, "big")], [0, 1, 2])
         origin.sendall(said)
-        status = int(origin.recv(16) or 1)
+        answer = origin.recv(16)
+    if not answer:
+        sys.exit(
+            "the process that others are forked from is gone:\n" + Path(where + ".said").read_text()
+        )
+    status = int(answer)
     if status < 0:
         os.kill(os.getpid(), -status)
     return status

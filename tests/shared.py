@@ -1,8 +1,8 @@
 """Programs that the runs of one process share, where they would compile the same one again.
 
 A run that goes on compiles what it began with. In a process of its own it does so for real
-(`test_a_process_killed_outright_goes_on_to_the_same_bits`); here, tracing it takes longer than the
-steps that are tried.
+(`test_a_process_killed_outright_goes_on_to_the_same_bits`); here it is handed the same program, for
+tracing takes longer than the steps that are tried.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from archlab.program import Program
 ASIDE = {"data": Data(), "record_every": 1, "save_every": 1, "keep": 1, "expect": None}
 
 
-def _bare(program: Program) -> Program:
+def bare(program: Program) -> Program:
     """The program of the same stage without what its arithmetic does not know."""
     stages = tuple(
         dataclasses.replace(stage, mixture="any", name="any") for stage in program.run.stages
@@ -34,5 +34,5 @@ def programs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("learn", "score"):
             once = functools.cache(vars(Program)[name].func)
-            patch.setattr(Program, name, property(lambda program, once=once: once(_bare(program))))
+            patch.setattr(Program, name, property(lambda program, once=once: once(bare(program))))
         yield

@@ -67,6 +67,12 @@ def assert_same(run, one: Path, other: Path):
     assert json.dumps(lines, sort_keys=True) == json.dumps(others, sort_keys=True)
 
 
+def test_programs_are_shared_by_those_that_have_the_same(straight):
+    run, _, _ = straight
+    program = Program(run, 1, run.mesh.build())
+    assert program.lowered.as_text() == shared.bare(program).lowered.as_text()
+
+
 class Killed(BaseException):
     """What a test raises where a machine would fail."""
 
@@ -351,13 +357,25 @@ def test_adafactor_in_bfloat16_goes_on_to_the_same_bits_even_if_killed_while_it_
 
 
 SCRIPT = """
-import sys
+import os, signal, sys, time
 from pathlib import Path
 from archlab import run
-from tests import corpus, shared
+from archlab.record import Record
+from tests import corpus
 from tests.test_run import TWO
-settings = corpus.run(Path(sys.argv[1]), "prefix_decoder", TWO)
-run.train(settings, Path(sys.argv[2]), "test")
+
+texts, out, last = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+write = Record.write
+
+def fatal(self, kind, **fields):
+    if kind == "train" and fields["total_step"] > last:
+        while not (out / "checkpoints" / str(last)).exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, kind, **fields)
+
+Record.write = fatal
+run.train(corpus.run(texts, "prefix_decoder", TWO), out, "test")
 """
 
 
@@ -366,14 +384,8 @@ def test_a_process_killed_outright_goes_on_to_the_same_bits(straight, folder, tm
     command = [sys.executable, "-c", SCRIPT, str(folder), str(tmp_path / "run")]
     root = Path(__file__).parent.parent
     env = {**os.environ, "PYTHONPATH": str(root)}
-    for saved in (4, 11):  # each within a stage
-        process = subprocess.Popen(command, env=env, cwd=root)
-        while process.poll() is None:
-            if (tmp_path / "run" / "checkpoints" / str(saved)).exists():
-                process.send_signal(signal.SIGKILL)
-            time.sleep(0.002)
-        assert process.wait() == -signal.SIGKILL
-    subprocess.run(command, env=env, cwd=root, check=True)
+    ends = [subprocess.run([*command, last], env=env, cwd=root) for last in ("4", "11", "13")]
+    assert [end.returncode for end in ends] == [-signal.SIGKILL, -signal.SIGKILL, 0]
     starts = [one for one in record.read(tmp_path / "run/metrics.jsonl") if one["kind"] == "start"]
-    assert starts[0]["resumed_from"] is None and starts[-1]["resumed_from"] == 11
+    assert [one["resumed_from"] for one in starts] == [None, 4, 11]  # each within a stage
     assert_same(run, out, tmp_path / "run")

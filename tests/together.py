@@ -21,7 +21,6 @@ from tests import forked, xla
 
 HOME = Path(__file__).parent.parent
 DEVICES = 4  # of all processes of a run
-SHARED = "ARCHLAB_TESTS"  # names the folder that processes of one session share
 LONG = 300  # seconds that no run takes
 
 
@@ -50,7 +49,7 @@ class Process:
 def origin() -> Iterator[subprocess.Popen]:
     """A process that forks others."""
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.together", f"{os.environ[SHARED]}/forked"],
+        [sys.executable, "-W", "ignore", "-m", "tests.together"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -113,5 +112,5 @@ if __name__ == "__main__":
     import archlab.run  # noqa: F401 - what every process would import
     from archlab import commands, compiled, config  # noqa: F401
 
-    subprocess.Popen = forked.popen(sys.argv[1])
+    subprocess.Popen = forked.popen()
     sys.exit(_serve())

@@ -113,9 +113,9 @@ class Step:
         return (time.perf_counter() - since) / steps
 
 
-def main(name: str, *how: str) -> None:
-    """Args: name: of a shape. how: "unrolled", or nothing."""
-    step = Step(SHAPES[name], unroll="unrolled" in how)
+def main(name: str, how: str = "looped") -> None:
+    """Args: name: of a shape. how: "looped" or "unrolled"."""
+    step = Step(SHAPES[name], {"looped": False, "unrolled": True}[how])
     flops = step.run.flops(step.run.stages[0])
     print(json.dumps({"flops": flops.total, "attention": flops.attention}), flush=True)
     for _ in sys.stdin:

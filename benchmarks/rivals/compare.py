@@ -200,7 +200,7 @@ def steps(names: list[str], folder: Path) -> str:
             "Hugging Face, eager": Lane([*torch, "eager"]),
             "Hugging Face, torch.compile": Lane([*torch, "compiled"]),
         }
-        if not name.startswith("gpu_"):  # whose memory the first of them takes
+        if not name.startswith("gpu_"):  # JAX takes a GPU's memory whole, for one process
             lanes["archlab, unrolled"] = Lane([*archlab, "unrolled"])
         took = {who: [] for who in lanes}
         rates = []
@@ -246,10 +246,10 @@ TIMED = """
 ## Beside peers, timed on a {device}
 
 `make bench-peers{ask}`; {machine}. {how}. AdamW, one step of full rows; archlab and Hugging Face in
-turns, {rounds} turns of 4 steps, medians; MaxText after them, the median of 10 steps. FLOPs are
-those of the ledger, attention counted whole, and halved where all of it is causal. The machine's
-own rate, at products of 2,048 × 2,048 in the same precision, was taken before each of archlab's
-turns.
+turns, {rounds} turns of 4 steps, medians; MaxText after them, the median of 10 steps. *Unrolled*
+repeats the layers in the program instead of looping over them (`Run.unroll`). FLOPs are those of
+the ledger, attention counted whole, and halved where all of it is causal. The machine's own rate,
+at products of 2,048 × 2,048 in the same precision, was taken before each of archlab's turns.
 
 """
 CPU = {"device": "CPU", "ask": "", "how": "float32, nothing recomputed but by MaxText (minimal)"}

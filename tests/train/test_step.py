@@ -92,7 +92,7 @@ def assert_near(one, other):
     [
         ("causal_decoder", Mesh(2, 4), 2),
         ("prefix_decoder", Mesh(2, context=2, slice=2), 1),
-        ("encoder_decoder", Mesh(1, 4, context=2), 1),
+        ("encoder_decoder", Mesh(2, 2, context=2), 1),
         ("rich", Mesh(2, 2, context=2), 1),
         ("ladder", Mesh(2, 2, context=2), 1),
         ("encoder_decoder", ONE, 4),
