@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -13,7 +14,6 @@ from archlab.architecture import Architecture
 from archlab.batch import Batch
 from archlab.data import pipeline
 from archlab.data.recipes import Recipe
-from archlab.model import attention
 from archlab.model.stack import HOST
 from archlab.model.transformer import Transformer
 from archlab.refusal import Refusal, blame
@@ -151,8 +151,9 @@ class Program:
 
         Raises:
           ValueError: rows or weights do not divide over the mesh, the schedule is longer than the
-            stage, what the run starts from cannot become what it trains, nothing is new where
-            nothing else moves, or there is no other memory to offload to.
+            stage, these devices do not run this attention or it has more pairs of blocks than one
+            of them has room to list, what the run starts from cannot become what it trains, nothing
+            is new where nothing else moves, or there is no other memory to offload to.
         """
         surgery = self.stage.surgery
         if self.start and not self.number:
@@ -175,8 +176,9 @@ class Program:
             mesh.rows(self.mesh, self.microbatch)
             rate(self.stage.schedule, self.stage.total_steps)
             self.shapes  # noqa: B018 - made to see that it can be
-            device = self.mesh.devices.flat[0]
-            attention.chosen(self.run.attention, device.platform, length=1, memory=1)
+            with blame("Stage.accumulate"):
+                self._attended()
+        device = self.mesh.devices.flat[0]
         if self.run.remat == "offload":
             # Of a device that is not here nothing is known. What a CPU calls so is the one memory
             # that it has: nothing would be moved.
@@ -187,6 +189,17 @@ class Program:
                     f"{device.platform} has none of its own; 'full' keeps the least here",
                     "Run.remat",
                 )
+
+    def _attended(self) -> None:
+        """Traces each attention of the step by itself, with the shapes that it has there."""
+        batch, size, dtype = self.microbatch, self.size, self.model.dtype
+        streams = [one for one in (batch.decoder, batch.encoder) if one is not None]
+        # Every stack asks itself; the decoder, which is first, asks the encoder too.
+        for asking, asked in itertools.combinations_with_replacement(streams, 2):
+            edge_BL, asked_BM = asking.start_BL, asked.tokens_BL
+            query_BLHK = jax.ShapeDtypeStruct((*edge_BL.shape, size.heads, size.kv), dtype)
+            key_BMGK = jax.ShapeDtypeStruct((*asked_BM.shape, size.kv_heads, size.kv), dtype)
+            jax.eval_shape(self.model.attend, query_BLHK, key_BMGK, key_BMGK, edge_BL, edge_BL)
 
     def first(self, weights: dict | None = None, moments: mesh.Tree = None) -> State:
         """Makes the state that a run begins with.

@@ -13,6 +13,7 @@ from archlab import compiled, config
 from archlab.compilation import Compilation, Exhausted, fitting, knobs
 from archlab.mesh import Mesh
 from archlab.plan import Plan
+from archlab.refusal import Refusal
 from archlab.size import Size
 from archlab.train.state import State
 
@@ -186,6 +187,34 @@ def test_what_was_compiled_is_found_again(monkeypatch, tmp_path):
 def flipped(was: bytes) -> bytes:
     """The same, whose first block behind gzip's header is of no kind that there is."""
     return was[:10] + b"\xff" + was[11:]
+
+
+@pytest.mark.parametrize(
+    "name, word, rows, inputs, targets, said",
+    [
+        ("causal_decoder", "auto", 8, 2**16, 2**16, "2 rows of 131072 queries and 131072 keys"),
+        ("encoder", "pallas", 8, 2**16, 2**16, "2 rows of 131072 queries and 131072 keys"),
+        # Of two stacks: what the encoder asks, what the decoder asks itself, and the encoder.
+        ("encoder_decoder", "auto", 8, 2**17, 192, "2 rows of 131072 queries and 131072 keys"),
+        ("encoder_decoder", "pallas", 8, 192, 2**17, "2 rows of 131072 queries and 131072 keys"),
+        ("encoder_decoder", "auto", 2**18, 512, 256, "65536 rows of 256 queries and 512 keys"),
+    ],
+)
+def test_more_blocks_than_a_device_lists_are_refused_before_a_step_is_traced(
+    name, word, rows, inputs, targets, said
+):
+    run = smoke(name, Mesh(data=4), attention=word)
+    many = {"rows": rows, "inputs": inputs, "targets": targets, "tokens": "1T"}
+    stage = dataclasses.replace(run.stages[0], **many)
+
+    def second(**settings) -> Compilation:
+        stages = (run.stages[0], dataclasses.replace(stage, **settings))
+        return Compilation(dataclasses.replace(run, stages=stages), 1, "v5e:2x2")
+
+    with pytest.raises(Refusal, match=f"^stage {stage.name}: {said} have 131072 pairs") as caught:
+        second()
+    assert (caught.value.about, caught.value.stage) == ("Stage.accumulate", 1)
+    second(accumulate=2)  # as it says: now they are just as many as there is room for
 
 
 def test_a_mesh_that_is_not_the_topology_is_refused():
