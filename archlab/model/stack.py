@@ -215,7 +215,8 @@ class Stack(Layer):
             # Unrolled, the compiler would find what is computed again and keep it instead.
             block = nn.remat(Block, policy=policy, prevent_cse=self.unroll)
         # Checking traces the layer once more, for nothing; but what it draws follows from how often
-        # it was traced, and the first weights of a seed are to stay what they are.
+        # it was traced: the first weights of a seed are to stay what they are, and a run that goes
+        # on is to drop what it would have dropped.
         is_drawing = self.has_rng("params") or self.has_rng("dropout")
         layers = nn.scan(
             block,

@@ -143,7 +143,9 @@ def test_each_of_its_ingredients_changes_what_it_says(family):
     assert used
 
 
-def test_dropout_follows_from_its_key_and_is_nothing_on_average():
+@pytest.fixture(scope="module")
+def dropping():
+    """A model that drops half of what it learns from, its batch, its weights, and what it reads."""
     size = dataclasses.replace(SIZE, layers=2)
     model = Transformer(size, Architecture("causal_decoder", "none"), dropout=0.5)
     batch = drawn.batch("decoder", **LENGTHS)
@@ -154,6 +156,22 @@ def test_dropout_follows_from_its_key_and_is_nothing_on_average():
         given, random = {"params": weights}, {"dropout": key}
         return model.apply(given, batch, method=model.read, rngs=random)
 
+    return model, batch, weights, read
+
+
+def test_a_seed_draws_what_it_always_drew(dropping):
+    """Else a run would not be repeated by its seed, nor go on as it would have without a stop."""
+    # What this library drew when scans were checked always, not only where something is drawn.
+    _, _, weights, read = dropping
+    query_NDHK = weights["decoder"]["layers"]["attention"]["query_DHK"]
+    expected = [[-0.0248633, -0.0604796], [0.0219269, 0.3678491]]
+    np.testing.assert_allclose(query_NDHK[:, 0, 0, :2], expected, rtol=1e-4)
+    dropped = [-2.3183923, 0.5476226, 0.0, 0.0, -4.3654537, 2.3819973, 0.0, 0.1707636]
+    np.testing.assert_allclose(read(jax.random.key(1))[0, 0, :8], dropped, rtol=1e-4)
+
+
+def test_dropout_follows_from_its_key_and_is_nothing_on_average(dropping):
+    model, batch, weights, read = dropping
     one, again, other = (np.asarray(read(jax.random.key(seed))) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert np.mean((one == 0) != (other == 0)) > 0.3
