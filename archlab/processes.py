@@ -77,7 +77,8 @@ def joined(
     if not _join(coordinator, processes, process, patience):
         yield
         return
-    threading.Thread(target=_heed, daemon=True).start()
+    heeding = threading.Thread(target=_heed, daemon=True)
+    heeding.start()
     try:
         yield
     except Exception as error:
@@ -91,6 +92,8 @@ def joined(
         _end(error, WRONG if isinstance(error, ValueError | OSError) else 1)
         raise
     jax.distributed.shutdown()
+    # Were it still on its way back from waiting as Python exits, C++ would abort the process.
+    heeding.join(BREATH)
 
 
 def _join(

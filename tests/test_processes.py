@@ -1,3 +1,6 @@
+import threading
+import time
+
 import jax
 import numpy as np
 import pytest
@@ -134,3 +137,19 @@ def test_the_only_process_of_a_step_of_slurm_joins_nobody(monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "2")
     with pytest.raises(AttributeError, match="config"), processes.joined():
         pass
+
+
+def test_whoever_waits_for_the_others_is_back_before_the_process_goes_on(monkeypatch):
+    over, back = threading.Event(), []
+
+    def heed():
+        over.wait()
+        time.sleep(0.05)
+        back.append(True)
+
+    monkeypatch.setattr(processes, "_join", lambda *given: True)
+    monkeypatch.setattr(processes, "_heed", heed)
+    monkeypatch.setattr(processes.jax.distributed, "shutdown", over.set)
+    with processes.joined():
+        assert not back
+    assert back

@@ -174,7 +174,7 @@ def list_() -> None:
     for folder in sorted(path for path in (home / "gin").iterdir() if path.is_dir()):
         if folder not in own:
             print(f"  {folder.name:24}{_words(folder)}")
-    print(f"{'places, for archlab launch --on':26}{_words(own[0])}")
+    print(f"places, for archlab launch --on:\n  {own[0].name:24}{_words(own[0])}")
     print(
         "tasks, for Stage.mixture and archlab show, are SOURCE_OBJECTIVE; --module adds your own:"
     )
