@@ -178,8 +178,8 @@ class Program:
             self.shapes  # noqa: B018 - made to see that it can be
             with blame("Stage.accumulate"):
                 self._attended()
-        device = self.mesh.devices.flat[0]
         if self.run.remat == "offload":
+            device = self.mesh.devices.flat[0]
             # Of a device that is not here nothing is known. What a CPU calls so is the one memory
             # that it has: nothing would be moved.
             kinds = [memory.kind for memory in device.addressable_memories()] or [HOST]
