@@ -89,7 +89,7 @@ def cluster(tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_told_to_stop_is_asked_for_again_and_ends_whole(cluster, tmp_path):
-    texts, out = corpus.written(tmp_path / "texts"), tmp_path / "run"
+    texts, out = corpus.encoded(tmp_path / "texts"), tmp_path / "run"
     said = {
         "Slurm.nodes": 1,
         "Stage.mixture": "folder_causal_lm",
