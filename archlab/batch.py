@@ -10,6 +10,9 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray  # of the step, and of the host that fills it
 
 
 @jax.tree_util.register_dataclass
@@ -37,11 +40,11 @@ class Stream:
       end_BL: int32, one past the last position of the segment; 0 on padding.
     """
 
-    tokens_BL: jax.Array
-    position_BL: jax.Array
-    start_BL: jax.Array
-    split_BL: jax.Array
-    end_BL: jax.Array
+    tokens_BL: Array
+    position_BL: Array
+    start_BL: Array
+    split_BL: Array
+    end_BL: Array
 
 
 @jax.tree_util.register_dataclass
@@ -65,11 +68,11 @@ class Batch:
 
     encoder: Stream | None
     decoder: Stream | None
-    memory_start_BL: jax.Array | None
-    memory_end_BL: jax.Array | None
-    target_BL: jax.Array
-    weight_BL: jax.Array
-    objective_B: jax.Array
+    memory_start_BL: Array | None
+    memory_end_BL: Array | None
+    target_BL: Array
+    weight_BL: Array
+    objective_B: Array
 
 
 def abstract(kind: str, rows: int, inputs: int, targets: int) -> Batch:

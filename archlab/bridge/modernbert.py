@@ -3,6 +3,8 @@
 Source: Warner et al. 2024, section 2.1; the names are those of transformers' ModernBertForMaskedLM.
 """
 
+from typing import Any
+
 from archlab.architecture import Architecture
 from archlab.bridge.configuration import Configuration
 from archlab.bridge.family import ANY, Family, factors, whole
@@ -44,7 +46,7 @@ def settings(config: Configuration) -> tuple[Size, Architecture]:
     )
     far, near = _base(config, FAR, "global", 160_000.0), _base(config, NEAR, "local", 10_000.0)
     every, first = _globals(config, size.layers)
-    windows = {}
+    windows: dict[str, Any] = {}
     if every != 1:
         windows = {"window": config.count("local_attention", 128) // 2}
         windows |= {"global_every": every, "global_first": first, "local_rotary_base": near}

@@ -19,6 +19,7 @@ A factor that one function has outside of its weights and the other has not is f
 import dataclasses
 import functools
 import math
+import operator
 import re
 from collections.abc import Callable, Collection, Container
 
@@ -63,8 +64,8 @@ class Pair:
     @functools.cached_property
     def _dimensions(self) -> list[tuple[int, str]]:
         """How many weights each stored dimension holds, and its letters."""
-        found = [_DIMENSION.fullmatch(word) for word in self.layout.split()]
-        return [(int(many or 1), letters) for many, letters in (one.groups() for one in found)]
+        found = _DIMENSION.findall(self.layout)
+        return [(int(many or 1), letters) for many, letters in found]
 
     @property
     def _letters(self) -> str:
@@ -162,7 +163,7 @@ class Table:
     @functools.cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every array there, by name."""
-        found = {}
+        found: dict[str, tuple[int, ...]] = {}
         for one in self.pairs:
             found |= {name: one.stored(self.size) for name, _ in one.sources}
             if one.plus:
@@ -255,10 +256,8 @@ class Table:
                 return np.zeros(self.shapes[name], np.float32)
             parts = []
             for one, layer in sorted(sources[name], key=lambda source: source[0].part):
-                weight = weights
-                for word in one.here.split("/"):
-                    weight = weight[word]
-                weight = np.asarray(weight, np.float32)
+                leaf = functools.reduce(operator.getitem, one.here.split("/"), weights)
+                weight = np.asarray(leaf, np.float32)
                 parts.append(one.given(weight[layer] if one.layers else weight, self.size))
             return parts[0] if len(parts) == 1 else np.concatenate(parts, one.divided)
 

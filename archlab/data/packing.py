@@ -92,7 +92,8 @@ class _Layout:
     def spread(self, value_S: np.ndarray, kind: type = np.int32) -> np.ndarray:
         """Gives every position its stretch's value, and padding 0; not to be written to."""
         made = self._made if self.is_even and _is_same(value_S, self.shape[0]) else self
-        values, lengths = value_S[: len(made.place_S)].astype(kind), made.length_S
+        values: np.ndarray = value_S[: len(made.place_S)].astype(kind)
+        lengths = made.length_S
         if not made.is_full or made.order_B is not None:
             lengths = made.lengths
             values, own = np.zeros(len(lengths), kind), values

@@ -99,13 +99,13 @@ class Writer:
         for shard, group in groups:
             if shard % share.stripes != share.stripe:
                 continue
-            if record := there.get((share.part, shard)):
-                tell(record["documents"], record["tokens"])
+            if made := there.get((share.part, shard)):
+                tell(made["documents"], made["tokens"])
             else:
                 self._write((share.part, shard), (one for one, _ in group), encode, tell)
         total = next(numbers)
-        record = {"read": total, "counts": counts() or {"kept": total}}
-        self._building.write(f"{share.part:05}.json", self._sealed(record))
+        end = {"read": total, "counts": counts() or {"kept": total}}
+        self._building.write(f"{share.part:05}.json", self._sealed(end))
 
     def _write(self, key: tuple[int, int], group: Iterator[Any], encode, tell) -> None:
         name, digest = _name(key), hashlib.sha256()
@@ -163,7 +163,8 @@ class Writer:
         return Store(self.place.path)
 
     def _finish(self, facts: dict) -> None:
-        there, ends, counts = self._records(), self._ends(), collections.Counter()
+        there, ends = self._records(), self._ends()
+        counts: collections.Counter[str] = collections.Counter()
         wanted = [
             (part, shard)
             for part in range(self.cut.parts)
@@ -248,7 +249,7 @@ class Writer:
         there = self._records().values()
         return sum(one["documents"] for one in there), sum(one["tokens"] for one in there)
 
-    def _records(self) -> dict[tuple[int, int], dict]:
+    def _records(self) -> dict[tuple[int, ...], dict]:
         """Of each shard that is finished, by part and number."""
         files, width = self.place.files(), self.cut.width
         return {
@@ -262,7 +263,7 @@ class Writer:
         return {part: record for (part,), record in self._kept(r"\d+\.json").items()}
 
 
-def _name(key: tuple[int, int]) -> str:
+def _name(key: tuple[int, ...]) -> str:
     return f"{key[0]:05}-{key[1]:05}"
 
 

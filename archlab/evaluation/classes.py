@@ -37,10 +37,9 @@ def chosen(subject: Subject, texts: Sequence[str], labels: Sequence[str]) -> np.
         room, asked = subject.row.total, []
         for text in texts:
             for number in range(many):
-                sides = labelling.headed(words, text, number)
-                given, wanted, counts = (one[:room] for one in sides)
-                ids = tuple(given), tuple(wanted)
-                asked.append(Question(*ids, np.asarray(counts), is_in_place=True))
+                given, wanted, counts = labelling.headed(words, text, number)
+                ids = tuple(given[:room]), tuple(wanted[:room])
+                asked.append(Question(*ids, np.asarray(counts[:room]), is_in_place=True))
         nats_S = subject.scorer.questions(asked)[0]
     else:
         pairs = [labelling.said(words, text, label) for text in texts for label in labels]

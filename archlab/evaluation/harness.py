@@ -7,6 +7,7 @@ Log-likelihoods are the scorer's, many questions in a row as in training, and te
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lm_eval
 from lm_eval.api.instance import Instance
@@ -192,7 +193,7 @@ def manners(settings: dict, most: int) -> tuple[Manner, list[str]]:
     known = normalize_gen_kwargs(settings, LONGEST)
     is_drawn, until = known.pop("do_sample"), known.pop("until", [])
     temperature = known.pop("temperature", 0.0)
-    drawn = {"temperature": temperature or 1.0} if is_drawn else {}
+    drawn: dict[str, Any] = {"temperature": temperature or 1.0} if is_drawn else {}
     for name in ("top_k", "top_p"):
         value = known.pop(name, None)
         if is_drawn and value is not None:

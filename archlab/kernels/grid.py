@@ -183,10 +183,10 @@ class Grid:
           What it wrote, by name.
         """
         visits = self.visits(given)
-        grid = (self.heads, visits.total)
+        grid: tuple[int | jax.Array, ...] = (self.heads, visits.total)
         if self.by_keys:
             grid = (self.key_heads, visits.total, self.group)
-        semantics = ("parallel", *["arbitrary"] * (len(grid) - 1))
+        semantics = (pltpu.PARALLEL, *[pltpu.ARBITRARY] * (len(grid) - 1))
         return pl.pallas_call(
             body,
             grid_spec=pltpu.PrefetchScalarGridSpec(

@@ -83,7 +83,7 @@ def logits(refs: dict, cap: float) -> tuple[jax.Array, jax.Array | float]:
     """
     query_XK, key_YK = refs["query"][...], refs["key"][...]
     logit_YX = product(key_YK, query_XK, 1, 1) * query_XK.shape[1] ** -0.5
-    passed_YX = 1.0
+    passed_YX: jax.Array | float = 1.0
     if cap:
         tanh_YX = jnp.tanh(logit_YX / cap)
         logit_YX, passed_YX = cap * tanh_YX, 1 - tanh_YX**2

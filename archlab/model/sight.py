@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from archlab.architecture import Architecture
-from archlab.batch import Batch, Stream
+from archlab.batch import Array, Batch, Stream
 from archlab.model import position, visibility
 from archlab.size import Size
 
@@ -36,11 +36,11 @@ class Sight:
       offset: int32 scalar, place in the memory of the first position that is asked.
     """
 
-    position_BL: jax.Array
-    position_BM: jax.Array | None
+    position_BL: Array
+    position_BM: Array | None
     turn_K: jax.Array | None
-    start_BL: jax.Array
-    end_BL: jax.Array
+    start_BL: Array
+    end_BL: Array
     bias_HP: jax.Array | None
     offset: jax.Array | int
 
@@ -84,9 +84,9 @@ class Reach:
         decoder keeps their keys.
     """
 
-    start_BL: jax.Array
-    end_BL: jax.Array
-    position_BM: jax.Array | None
+    start_BL: Array
+    end_BL: Array
+    position_BM: Array | None
 
     def after(self, stream: Stream) -> Stream:
         """Args: stream: of a decoder. Returns: it, at places that go on after the inputs."""

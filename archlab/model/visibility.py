@@ -16,7 +16,7 @@ text begins in another memory, the window reaches back into it.
 import jax
 import jax.numpy as jnp
 
-from archlab.batch import Stream
+from archlab.batch import Array, Stream
 
 AHEAD = ("prefix", "full")
 
@@ -47,16 +47,14 @@ def interval(
     Source: Beltagy et al. 2020 (Longformer), section 3.1, for the window.
     """
     rows, length = stream.end_BL.shape
+    start_BL, end_BL = stream.start_BL, stream.end_BL
     next_BL = jnp.broadcast_to(offset + jnp.arange(1, length + 1), (rows, length))
     if visibility == "causal":
         end_BL = next_BL
     elif visibility == "prefix":
         end_BL = jnp.maximum(next_BL, stream.split_BL)
-    elif visibility == "full":
-        end_BL = stream.end_BL
-    else:
+    elif visibility != "full":
         raise ValueError(f"visibility={visibility!r} is not one of causal, prefix, full")
-    start_BL = stream.start_BL
     if window:
         start_BL = jnp.maximum(start_BL, next_BL - 1 - window)
         end_BL = jnp.minimum(end_BL, next_BL + window)
@@ -64,9 +62,7 @@ def interval(
     return jnp.where(is_text_BL, start_BL, 0), jnp.where(is_text_BL, end_BL, 0)
 
 
-def behind(
-    start_BL: jax.Array, end_BL: jax.Array, position_BL: jax.Array, window: int
-) -> tuple[jax.Array, jax.Array]:
+def behind(start_BL: Array, end_BL: Array, position_BL: Array, window: int) -> tuple[Array, Array]:
     """Picks each position's interval of another memory, in which its text begins.
 
     Example, three inputs, and two positions after them that see two places back:

@@ -2,6 +2,8 @@
 
 import matplotlib
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from archlab.report.ink import LOOK
@@ -26,7 +28,7 @@ def grid(likeness: dict[tuple[str, str], np.ndarray]) -> Figure:
         size = (SIDE * len(columns) + 1, SIDE * len(rows))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(len(rows), len(columns), squeeze=False)
-        shown = None
+        colours = ScalarMappable(Normalize(0, 1), MAP)
         for row, one in enumerate(rows):
             for column, other in enumerate(columns):
                 panel = panels[row, column]
@@ -35,10 +37,10 @@ def grid(likeness: dict[tuple[str, str], np.ndarray]) -> Figure:
                     continue
                 alike = likeness[one, other]
                 extent = (0.5, alike.shape[1] + 0.5, 0.5, alike.shape[0] + 0.5)
-                how = {"origin": "lower", "vmin": 0, "vmax": 1, "cmap": MAP, "aspect": "auto"}
-                shown = panel.imshow(alike, extent=extent, **how)
+                how = {"norm": colours.norm, "cmap": colours.cmap, "aspect": "auto"}
+                panel.imshow(alike, extent=extent, origin="lower", **how)
                 panel.locator_params(integer=True)
                 panel.set_xlabel(f"layer of {other}")
                 panel.set_ylabel(f"layer of {one}")
-        figure.colorbar(shown, ax=panels, label="linear CKA", shrink=0.8)
+        figure.colorbar(colours, ax=panels, label="linear CKA", shrink=0.8)
     return figure

@@ -116,11 +116,11 @@ class Origin:
             return np.zeros(1, bool)
         return np.arange(self.shape[self.axis]) >= self.was[self.axis]
 
-    def _spread(self, values: Sequence[bool], axis: int) -> np.ndarray:
+    def _spread(self, values: Sequence[bool] | np.ndarray, axis: int) -> np.ndarray:
         return _along(values if len(values) else [False], axis, self.shape)
 
 
-def _along(values: Sequence[bool], axis: int, shape: tuple[int, ...]) -> np.ndarray:
+def _along(values: Sequence[bool] | np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
     """Lays values along one dimension of an array."""
     return np.asarray(values, bool).reshape([-1 if at == axis else 1 for at in range(len(shape))])
 

@@ -29,7 +29,10 @@ class Outcome:
     @property
     def totals(self) -> tuple[int, int, int]:
         """Values copied, made and dropped."""
-        return tuple(sum(one.values()) for one in (self.copied, self.made, self.dropped))
+        copied, made, dropped = (
+            sum(one.values()) for one in (self.copied, self.made, self.dropped)
+        )
+        return copied, made, dropped
 
     def as_dict(self) -> dict:
         """What the record keeps.

@@ -27,7 +27,7 @@ STATUSES = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAVAILABLE", "DEADLINE_
 class _Latest:
     """Says which checkpoints stay: the latest, but for those that a run went back behind."""
 
-    def __init__(self, keep: int | None):
+    def __init__(self, keep: int):
         self.keep = keep
         self.void: set[int] = set()
 
@@ -50,7 +50,7 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int | None = None, flag: str = "--resume-from"):
         self.folder, self._flag = folder, flag
         self._sums = jax.jit(bits.sums)
-        self._latest, is_ours = _Latest(keep), keep is not None
+        self._latest, is_ours = _Latest(keep or 1), keep is not None
         options = ocp.CheckpointManagerOptions(
             create=is_ours, cleanup_tmp_directories=is_ours, preservation_policy=self._latest
         )

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from archlab.batch import Array
 from archlab.ledger import Flops, Ledger
 from archlab.train.loss import Sums
 from archlab.train.step import Outcome
@@ -32,7 +33,7 @@ class Losses:
     correct: float = 0.0
     balance: float | None = None
 
-    def add(self, sums: Sums, names: list[str], objective_B: np.ndarray) -> None:
+    def add(self, sums: Sums, names: list[str], objective_B: Array) -> None:
         """Takes in one batch.
 
         Args:

@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from archlab import batch as batches
 from archlab import mesh as meshes
 from archlab import shares
-from archlab.batch import Batch
+from archlab.batch import Array, Batch
 from archlab.model import transformer
 from archlab.model.layers import SEEN
 from archlab.model.transformer import Transformer
@@ -37,7 +37,7 @@ class Outcome:
     """
 
     sums: loss.Sums
-    objective_B: jax.Array
+    objective_B: Array
     padding: jax.Array
     scored: jax.Array
     gradient_norm: jax.Array
