@@ -20,9 +20,7 @@ QUICK = 0.1  # seconds; what compiles faster is not worth a file
 # What a platform's compiler is told. On TPUs it would cut each product with a gathered weight into
 # a loop over its pieces, which by its own estimate takes almost twice the cycles of a step and more
 # memory (docs/performance.md). MaxText's flags for v6e turn it off with the same number.
-OPTIONS: dict[str, dict[str, str | bool]] = {
-    "tpu": {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"}
-}
+OPTIONS = {"tpu": {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"}}
 
 
 def folder() -> str:
@@ -75,7 +73,7 @@ def elsewhere() -> Iterator[None]:
 
     JAX keeps programs for devices that are not here too, and cannot read them back.
     """
-    least = jax.config.read("jax_persistent_cache_min_compile_time_secs")
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
     jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
     try:
         yield
