@@ -15,13 +15,14 @@ the work is done, and not what is learnt.
 """
 
 import collections
+import contextlib
 import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 MAY_CHANGE = (
@@ -39,7 +40,8 @@ MAY_CHANGE = (
     "run.unroll",
     "run.attention",
 )
-OWN = (".lock", "config.gin", "config.tmp", "manifest.tmp")  # what a run leaves that never began
+LOCK = ".lock"
+OWN = (LOCK, "config.gin", "config.tmp", "manifest.tmp")  # what a run leaves that never began
 VERSIONED = (
     *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gin-config", "grain"),
     *("seqio", "t5", "tensorflow", "tensorflow-datasets", "sentencepiece", "tokenizers"),
@@ -72,14 +74,14 @@ def flat(settings: object, prefix: str = "") -> dict[str, object]:
     return found
 
 
-def claim(folder: Path) -> int:
-    """Keeps a second process from writing in a run directory, until this one ends.
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Keeps other processes from writing in a run directory, while it is entered.
+
+    Where nothing was written in it, it leaves what was there before.
 
     Args:
       folder: the run directory; made if it is not there.
-
-    Returns:
-      The lock, an open file descriptor; closing it lets go.
 
     Raises:
       ValueError: it is a file, it holds something that is no run, or a process is writing in it.
@@ -93,16 +95,29 @@ def claim(folder: Path) -> int:
                 f"{folder} is not a run directory: it holds {strange[0]} and no config.json; "
                 "name another with --out"
             )
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise ValueError(
-            f"another process is training in {folder}; wait for it or stop it"
-        ) from None
-    return lock
+    with contextlib.ExitStack() as left:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+        left.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_held = os.fstat(lock).st_nlink > 0  # or whoever held it took the file away
+        except BlockingIOError:
+            is_held = False
+        if not is_held:
+            raise ValueError(f"another process is training in {folder}; wait for it or stop it")
+        left.callback(_unmake, folder, made)
+        yield
+
+
+def _unmake(folder: Path, made: list[Path]) -> None:
+    """Removes the lock where there is nothing else, and the directories that were made for it."""
+    with contextlib.suppress(OSError):  # somebody has put something there, or taken it away
+        if [one.name for one in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            for one in made:
+                one.rmdir()
 
 
 def compare(folder: Path, config: dict) -> list[str]:

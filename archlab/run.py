@@ -73,7 +73,7 @@ def train(
     with contextlib.ExitStack() as closing:
 
         def claim() -> list[str]:
-            closing.callback(os.close, directory.claim(out))
+            closing.enter_context(directory.claim(out))
             return directory.compare(out, config)
 
         changed = processes.first(claim)

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 
@@ -74,12 +73,12 @@ def test_a_run_that_was_killed_before_it_began_may_still_be_another(tmp_path):
     halves = ["config.gin", "config.tmp", "config.json", "manifest.tmp"]
     for last in range(len(halves) + 1):
         folder = tmp_path / str(last)
-        os.close(directory.claim(folder))
-        for name in halves[:last]:
-            (folder / name).write_text("{")
-        os.close(directory.claim(folder))
-        assert directory.compare(folder, changed(seed=7)) == []
-        directory.settle(folder, CONFIG, "text", MADE)
+        with directory.claim(folder):
+            for name in halves[:last]:
+                (folder / name).write_text("{")
+        with directory.claim(folder):
+            assert directory.compare(folder, changed(seed=7)) == []
+            directory.settle(folder, CONFIG, "text", MADE)
         for name in ("config.gin", "config.json", "manifest.json"):
             assert (folder / name).read_text() == (tmp_path / "straight" / name).read_text()
 
@@ -116,26 +115,72 @@ def test_what_a_run_goes_on_with_and_did_not_begin_with_is_told(tmp_path):
 
 def test_a_directory_that_is_no_run_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="is not a run directory: it holds thesis.tex"):
-        directory.claim(tmp_path)
-    with pytest.raises(ValueError, match="thesis.tex is a file; --out names a directory"):
-        directory.claim(tmp_path / "thesis.tex")
+    for name, said in (
+        (".", "is not a run directory: it holds thesis.tex"),
+        ("thesis.tex", "thesis.tex is a file; --out names a directory"),
+    ):
+        with pytest.raises(ValueError, match=said), directory.claim(tmp_path / name):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-CLAIM = "import sys; from pathlib import Path; from archlab import directory; "
+CLAIM = """
+import sys; from pathlib import Path; from archlab import directory
+with directory.claim(Path(sys.argv[1])): pass
+"""
 
 
 def claimed_elsewhere(folder) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", CLAIM + "directory.claim(Path(sys.argv[1]))", str(folder)]
+    command = [sys.executable, "-c", CLAIM, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_two_processes_do_not_write_in_one_directory(tmp_path):
-    lock = directory.claim(tmp_path / "run")
-    second = claimed_elsewhere(tmp_path / "run")
-    assert second.returncode and "another process is training in" in second.stderr
-    os.close(lock)
+    with directory.claim(tmp_path / "run"):
+        second = claimed_elsewhere(tmp_path / "run")
+        assert second.returncode and "another process is training in" in second.stderr
+        assert (tmp_path / "run" / directory.LOCK).exists()
     assert claimed_elsewhere(tmp_path / "run").returncode == 0
+
+
+def refused(folder):
+    with pytest.raises(ValueError, match="refused"), directory.claim(folder):
+        raise ValueError("refused")
+
+
+def test_a_run_that_is_refused_leaves_what_was_there(tmp_path):
+    refused(tmp_path / "runs" / "mine")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "runs").mkdir()
+    refused(tmp_path / "runs" / "mine")
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs"]
+    (tmp_path / "runs" / "mine").mkdir()
+    refused(tmp_path / "runs" / "mine")
+    assert [path.name for path in (tmp_path / "runs").rglob("*")] == ["mine"]
+    (tmp_path / "runs" / "mine" / "config.json").write_text("{}")
+    refused(tmp_path / "runs" / "mine")
+    there = {path.name for path in (tmp_path / "runs" / "mine").iterdir()}
+    assert there == {"config.json", directory.LOCK}
+
+
+def test_what_others_put_beside_a_refused_run_stays(tmp_path):
+    with directory.claim(tmp_path / "runs" / "mine"):
+        (tmp_path / "runs" / "other").mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "other"]
+
+
+def test_a_lock_that_was_taken_away_holds_nothing(tmp_path, monkeypatch):
+    """Whoever opens the lock of a run that is just refused would hold a file that is gone."""
+
+    def late(lock, how):
+        (tmp_path / "run" / directory.LOCK).unlink()
+
+    monkeypatch.setattr(directory.fcntl, "flock", late)
+    with (
+        pytest.raises(ValueError, match="another process is training"),
+        directory.claim(tmp_path / "run"),
+    ):
+        pass
 
 
 def test_a_manifest_says_what_a_run_was_made_with(tmp_path):

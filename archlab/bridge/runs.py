@@ -5,7 +5,6 @@ number 0, with weights and no moments. Whatever reads trained runs reads it.
 """
 
 import dataclasses
-import os
 from pathlib import Path
 
 import jax
@@ -44,8 +43,7 @@ def make(model: Model, out: Path, name: str, told: dict | None = None) -> None:
     is_pair = model.architecture.kind == "encoder_decoder"
     stage = Stage(STAGE, steps=1, rows=1, inputs=int(is_pair), targets=model.length or 1)
     run = Run(model.architecture, model.size, (stage,), precision="float32")
-    lock = directory.claim(out)
-    try:
+    with directory.claim(out):
         if (out / "manifest.json").exists():
             raise ValueError(f"{out} holds a run; name another directory with --out")
         spec = words.keep(model.vocabulary, out / VOCABULARY)
@@ -59,8 +57,6 @@ def make(model: Model, out: Path, name: str, told: dict | None = None) -> None:
         devices = [f"{one.platform} {one.device_kind}" for one in jax.devices()]
         text = {"data": {}, "vocabulary": spec, "texts": {}, **(told or {})}
         directory.settle(out, config, _gin(run, name), directory.made_with(devices) | text)
-    finally:
-        os.close(lock)
 
 
 def _gin(run: Run, name: str) -> str:
