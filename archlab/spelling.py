@@ -94,7 +94,9 @@ def beside(path: str | Path) -> str:
     try:
         for part in Path(path).relative_to(there).parts:
             if not (there / part).exists():
-                part = meant(part, [one.name for one in there.iterdir()] if there.is_dir() else [])
+                names = [one.name for one in there.iterdir()] if there.is_dir() else []
+                is_hidden = part.startswith(".")
+                part = meant(part, [one for one in names if is_hidden or one[0] != "."])
             if not part:
                 return ""
             there /= part

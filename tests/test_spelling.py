@@ -55,6 +55,12 @@ def test_a_path_is_mended_part_by_part(tmp_path, monkeypatch):
     assert beside(f"runs/{'long' * 99}") == "" == beside(f"{'long' * 99}/runs")
 
 
+def test_what_is_hidden_is_meant_by_who_says_so_alone(tmp_path):
+    (tmp_path / ".texts").mkdir()
+    assert beside(tmp_path / "texts") == ""
+    assert beside(tmp_path / ".text") == f", did you mean '{tmp_path}/.texts'?"
+
+
 def test_what_is_none_of_them():
     words = ["rope", "none"]
     assert not_one_of("rop", words) == "'rop' is not one of rope, none, did you mean 'rope'?"
