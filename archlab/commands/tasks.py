@@ -83,9 +83,9 @@ def cache(
     """Encodes text ahead of training.
 
     \b
-    archlab cache python_stdlib_prefix_lm --out stores --workers 2
-    archlab cache folder_prefix_lm --set Data.folder=./texts --out stores
-    archlab train quickstart --set Data.cache=stores
+    archlab cache python_stdlib_prefix_lm --out encoded --workers 2
+    archlab cache folder_prefix_lm --set Data.folder=./texts --out encoded
+    archlab train quickstart --set Data.cache=encoded
     """
     import dataclasses
 

@@ -102,11 +102,11 @@ def test_what_the_command_starts_finds_no_json_of_the_users(tmp_path):
     program = tmp_path / "bin" / "archlab"
     program.write_text("import sys\nfrom archlab.commands import main\nsys.exit(main())\n")
     env = {**os.environ, "PYTHONPATH": str(experiments.home())}
-    words = ["cache", "folder_causal_lm", "--out", "stores", "--set", "Data.folder=texts"]
+    words = ["cache", "folder_causal_lm", "--out", "encoded", "--set", "Data.folder=texts"]
     command = [sys.executable, program, *words]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert list(tmp_path.glob("stores/recipes/*.json"))
+    assert list(tmp_path.glob("encoded/recipes/*.json"))
 
 
 def test_where_few_letters_are_known_the_others_are_question_marks(tmp_path):

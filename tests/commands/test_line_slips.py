@@ -120,7 +120,7 @@ TYPED = [
     ("show {} --module my_tasks", "mine_prefix_lm", "mine_prefixlm"),
     ("show mine_prefix_lm --module {}", "my_tasks", "my_task"),
     ("show mine_prefix_lm --module {}", "my_tasks.py", "mytasks.py"),
-    ("cache {} --out stores", "python_stdlib_masked_lm", "python_stdlib_mlm"),
+    ("cache {} --out encoded", "python_stdlib_masked_lm", "python_stdlib_mlm"),
     ("generate {} --prompt a", "runs/quickstart", "run/quickstart"),
     ("report runs/{}", "quickstart", "quickstrat"),
     ("generate runs/quickstart --prompts {}", "many.jsonl", "many.json"),

@@ -1,11 +1,13 @@
 """What is done with a task: its rows are drawn, or written on a page; or it is made of files."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from archlab import cache, commands
+from archlab import cache, commands, experiments
 from archlab.data import recipes
 from archlab.data.options import Data, Work
 from archlab.show import sample
@@ -41,6 +43,18 @@ def test_show_writes_a_page_in_place_of_it(taken, tmp_path, capsys):
     assert taken == [("x", "prefix_decoder", 64, 32, 1, 256, Data(), ())]
     assert capsys.readouterr().out.splitlines() == [str(path)]
     assert path.read_text().startswith("<!doctype html>")
+
+
+def test_no_example_doubles_the_name_of_a_folder():
+    """What is encoded lies in `stores/` of the folder that is named, beside `recipes/`."""
+    home = experiments.home()
+    pages = [*home.glob("*.md"), *home.glob("docs/**/*.md"), Path(commands.tasks.__file__)]
+    given = [
+        out
+        for page in pages
+        for out in re.findall(r"archlab cache .*?--out (\S+)", page.read_text())
+    ]
+    assert given and not [out for out in given if out.rpartition("/")[2] in ("stores", "recipes")]
 
 
 DEFAULT = ("mine_prefix_lm", "prefix_decoder", 64, 32)
