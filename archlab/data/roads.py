@@ -76,7 +76,8 @@ def resolve(name: str, road: str = "") -> list[Part]:
     """
     known = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
     if name not in known:
-        raise ValueError(f"no task or mixture {name!r}{nearest(name, known)}")
+        meant = nearest(name, known)
+        raise ValueError(f"no task or mixture {name!r} is registered, here or by --module{meant}")
     if road not in ("", *ROADS):
         raise ValueError(f"Data.road={not_one_of(road, ROADS)}")
     found = seqio.get_mixture_or_task(name)

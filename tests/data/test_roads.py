@@ -117,7 +117,11 @@ def test_a_road_can_be_forced(road):
 @pytest.mark.parametrize(
     ("name", "road", "words"),
     [
-        ("lines_spam", "", "no task or mixture 'lines_spam', did you mean 'lines_span'"),
+        (
+            "lines_spam",
+            "",
+            "'lines_spam' is registered, here or by --module, did you mean 'lines_span'",
+        ),
         ("lines_span", "windws", "Data.road='windws' is not one of windows, examples, streaming"),
         ("lines_backwards", WINDOWS, "'lines_backwards' has steps of its own .*'streaming'"),
         ("lines_uncached", WINDOWS, "'lines_uncached' has steps of its own"),
