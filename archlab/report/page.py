@@ -2,13 +2,11 @@
 
 import collections
 import csv
-import functools
 import itertools
 import math
 import statistics
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from archlab import directory
@@ -16,9 +14,15 @@ from archlab.report import fairness, figures, history, ink, names, numbers, seri
 from archlab.report.history import LEDGERS, History
 from archlab.report.numbers import NONE
 from archlab.report.series import COURSE, LOSS, SYSTEM, Measure
-from archlab.show import examples
+from archlab.show import template
 
-PARTS = (Path(__file__).parent, Path(examples.__file__).parent)  # where the forms of the page are
+FILTERS = {
+    "short": numbers.engineering,
+    "total": history.total,
+    "clock": numbers.clock,
+    "loss": numbers.loss,
+    "share": numbers.share,
+}
 TEXTS = 24  # that a run said, at most, the latest
 COLUMNS = ("run", "kind", "stage", "step", "total_step", "name", "value")
 # What runs are given; wall clock is not given, but comes of it.
@@ -81,7 +85,7 @@ def html(histories: list[History]) -> str:
         return ink.svg(figure, f"figure{next(count)}", _alt(histories, measure, unit))
 
     objectives = list(dict.fromkeys(name for run in histories for name in run.objectives))
-    return _template().render(
+    return template.page(Path(__file__).parent, **FILTERS).render(
         runs=histories,
         notes=notes(histories),
         swatch=lambda number: ink.swatch(number, f"swatch{next(count)}"),
@@ -106,20 +110,6 @@ def html(histories: list[History]) -> str:
         missing=NONE,
         half=series.HALF,
     )
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    surroundings = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PARTS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    surroundings.filters |= {"short": numbers.engineering, "total": history.total}
-    surroundings.filters |= {name: getattr(numbers, name) for name in ("clock", "loss", "share")}
-    return surroundings.get_template("page.html.jinja")
 
 
 def notes(histories: list[History]) -> list[str]:

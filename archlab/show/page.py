@@ -1,11 +1,9 @@
 """A task on one page: its rows as aligned text, who sees whom, and what many rows hold."""
 
-import functools
 import itertools
 from pathlib import Path
 
-import jinja2
-
+from archlab.show import template
 from archlab.show.row import Sight
 from archlab.show.sample import Sample
 from archlab.show.statistics import table
@@ -40,24 +38,12 @@ def html(sample: Sample) -> str:
     Returns:
       HTML that needs no other file and runs no script.
     """
-    return _template().render(
+    form = template.page(Path(__file__).parent, area=area, edges=edges, corners=corners)
+    return form.render(
         sample=sample,
         columns=[one.name for one in sample.statistics],
         table=table(sample.statistics) if sample.statistics else {},
     )
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    surroundings = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    surroundings.filters |= {"area": area, "edges": edges, "corners": corners}
-    return surroundings.get_template("page.html.jinja")
 
 
 def area(sight: Sight) -> str:

@@ -20,9 +20,9 @@ HOUSE = PACKAGE.parent / "docs" / "house.md"
 LAYERS = """
 0  axes batch census chips directory footprint form progress refusal spelling stop
    evaluation/estimate generation/choice kernels/flash kernels/interval kernels/tile
-   model/position model/product report/fairness report/ink report/names report/numbers sweep/grid
-   train/loss data/chance data/examples data/huggingface data/memory data/places data/recognition
-   data/records data/reports data/row
+   model/position model/product report/fairness report/ink report/names report/numbers
+   show/template sweep/grid train/loss data/chance data/examples data/huggingface data/memory
+   data/places data/recognition data/records data/reports data/row
 1  architecture bindings experiments mesh modules processes record size topology
    bridge/configuration bridge/shards evaluation/labelled evaluation/lines generation/manner
    generation/prompts kernels/chunked kernels/dense kernels/grid launch/call model/visibility
@@ -89,7 +89,7 @@ OWNERS = {
     "sentencepiece": ("data/pieces",),
     "typer": ("commands/",),
     "matplotlib": ("report/figures", "report/ink", "report/likeness"),
-    "jinja2": ("report/page", "show/page"),
+    "jinja2": ("show/template",),
     "tensorboardX": ("record",),
     "rich": ("cache", "commands/", "evaluation/tables", "progress", "show/picture", "sweep/tables"),
 }
