@@ -71,7 +71,10 @@ def picture(row: Row, width: int = 100) -> Group:
         Text(f"{one.name}\n", "bold").append("\n".join(sight(one)), "not bold")
         for one in row.sights
     ]
-    return Group(*parts, Padding(Columns(sights, padding=(0, 4)), (0, 2)))
+    parts.append(Padding(Columns(sights, padding=(0, 4)), (0, 2)))
+    if any(_step(one) > 1 for one in row.sights):
+        parts.append(Text("  of a cell's positions: ■ all see all, ▒ some, · none", FAINT))
+    return Group(*parts)
 
 
 def columns(table: dict[str, list[Mark]], width: int) -> Text:
@@ -123,8 +126,7 @@ def sight(seen: Sight) -> list[str]:
     """
     asked_M = np.arange(seen.memory)
     is_seen_LM = (seen.start_L[:, None] <= asked_M) & (asked_M < seen.end_L[:, None])
-    step = -(-max(is_seen_LM.shape) // CELLS)
-    lines = []
+    step, lines = _step(seen), []
     for down in range(0, len(seen.start_L), step):
         blocks = [
             is_seen_LM[down : down + step, across : across + step]
@@ -132,6 +134,11 @@ def sight(seen: Sight) -> list[str]:
         ]
         lines.append(" ".join("■" if b.all() else "▒" if b.any() else "·" for b in blocks))
     return lines
+
+
+def _step(seen: Sight) -> int:
+    """Positions of a cell, across and down."""
+    return -(-max(len(seen.start_L), seen.memory) // CELLS)
 
 
 def tabulated(found: list[Statistics], width: int = 100) -> list[Table]:

@@ -106,6 +106,15 @@ def test_colours_are_for_terminals_only():
     assert any("\x1b[1;35m<S0>" in line for line in coloured)
 
 
+@pytest.mark.parametrize("long", [16, 17])
+def test_what_a_cell_of_several_positions_says_is_told_once(long):
+    row = by_hand.read(by_hand.PAIR, "encoder_decoder")
+    own = Sight("a sees b", np.zeros(long, int), np.arange(long), long, [])
+    lines = printed(picture.picture(dataclasses.replace(row, sights=[own, own])))
+    told = [line for line in lines if "■ all see all, ▒ some, · none" in line]
+    assert told == lines[-1:] * (long > picture.CELLS)
+
+
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), min_size=1, max_size=90))
 def test_a_block_is_full_mixed_or_empty_as_its_positions_are(pairs):
     start_L, end_L = (np.array(column) for column in zip(*pairs, strict=True))
