@@ -33,11 +33,13 @@ class Scores:
       is_best_S: bool, whether at each counted position no token was likelier, which is what greedy
         generation would have said.
       is_cut_S: bool, whether some of what stood around was left out, for want of room.
+      room: tokens that the model reads at once.
     """
 
     nats_S: np.ndarray
     is_best_S: np.ndarray
     is_cut_S: np.ndarray
+    room: int
 
     def notes(self, form: Format, reads_right: bool = False) -> tuple[str, ...]:
         """Says what a reader of the scores should know.
@@ -52,7 +54,9 @@ class Scores:
         said = {
             "an upper bound": form.name == "bound",
             "left side alone": reads_right and not form.reads_right,
-            f"{np.mean(self.is_cut_S):.0%} cut to fit": bool(np.any(self.is_cut_S)),
+            f"{np.mean(self.is_cut_S):.0%} cut to fit {self.room} tokens": bool(
+                np.any(self.is_cut_S)
+            ),
         }
         return tuple(note for note, is_so in said.items() if is_so)
 
@@ -111,7 +115,7 @@ class Scorer:
         nats_S, is_best_S = self.questions(questions)
         total_S = np.bincount(number, nats_S, len(spans))
         wrong_S = np.bincount(number, ~is_best_S, len(spans))
-        return Scores(total_S, wrong_S == 0, np.asarray(is_cut, bool))
+        return Scores(total_S, wrong_S == 0, np.asarray(is_cut, bool), self.row.total)
 
     def questions(self, questions: Sequence[Question]) -> tuple[np.ndarray, np.ndarray]:
         """Scores questions.

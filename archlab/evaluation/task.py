@@ -82,11 +82,12 @@ class Task:
         with opened as exam:
             for paper in exam.papers:
                 check(subject, paper)
-                given, is_cut = self._given(subject, paper)
+                given, room = self._given(subject, paper)
                 answers, texts = self._answered(subject, paper, given)
                 marks = exam.marks(paper, answers)
                 name = self.name if len(exam.papers) == 1 else f"{self.name}: {paper.task}"
-                notes = [f"{np.mean(is_cut):.0%} cut to fit"] if any(is_cut) else []
+                cut = np.mean([len(ids) > room for ids in paper.inputs])
+                notes = [f"{cut:.0%} cut to fit {room} tokens"] if cut else []
                 if texts:
                     cut = np.mean([not one.is_ended for one in texts])
                     notes += [f"{cut:.0%} said no end in {self.tokens} tokens"] if cut else []
@@ -95,8 +96,8 @@ class Task:
                     self._keep(subject, paper, answers, marks)
         return lines
 
-    def _given(self, subject: Subject, paper: Paper) -> tuple[list[list[int]], list[bool]]:
-        """The inputs as the model reads them, cut as in training, and which are."""
+    def _given(self, subject: Subject, paper: Paper) -> tuple[list[list[int]], int]:
+        """The inputs as the model reads them, cut as in training, and to how many tokens."""
         row = subject.row
         room = row.inputs if row.kind == PAIR else row.total - self.tokens
         if room < 1:
@@ -106,10 +107,7 @@ class Task:
                 "Task.tokens",
             )
         end = subject.words.end
-        return (
-            [_fitted(ids, room, end, row.kind == PAIR) for ids in paper.inputs],
-            [len(ids) > room for ids in paper.inputs],
-        )
+        return [_fitted(ids, room, end, row.kind == PAIR) for ids in paper.inputs], room
 
     def _answered(
         self, subject: Subject, paper: Paper, given: list[list[int]]

@@ -16,7 +16,7 @@ class Told:
     def spans(self, spans, form, seed=0):
         nats = [self._rule(WORDS.decode(one.left), WORDS.decode(one.middle)) for one in spans]
         nats_S = np.asarray(nats, float)
-        return Scores(nats_S, nats_S < 1, np.zeros(len(nats), bool))
+        return Scores(nats_S, nats_S < 1, np.zeros(len(nats), bool), 32)
 
 
 def asked(rule, *formats, kind="decoder"):

@@ -87,6 +87,8 @@ def test_a_longer_middle_than_a_row_is_said_in_pieces_that_add_up():
     narrow, wide = (scorer("causal_decoder", *sides) for sides in ((10, 11), (30, 30)))
     cut, whole = (one.spans([Span((2,), middle)], Format("causal")) for one in (narrow, wide))
     assert cut.is_cut_S.all() and not whole.is_cut_S.any()
+    assert cut.notes(Format("causal")) == ("100% cut to fit 21 tokens",)
+    assert whole.notes(Format("causal")) == ()
     # The first piece is the same; the others lack what is far from them.
     first = wide.spans([Span((2,), middle[:8])], Format("causal")).nats_S[0]
     rest = narrow.spans([Span((2, *middle[:8]), middle[8:])], Format("causal")).nats_S[0]

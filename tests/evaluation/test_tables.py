@@ -28,7 +28,14 @@ def test_numbers_of_one_measure_stand_together():
 
 def test_a_narrow_terminal_loses_no_word():
     estimate = Estimate(0.125, 0.1, 0.15, 256)
-    said = Line("continuation", "nats per byte", estimate, 5.545, "sentinel", ("100% cut to fit",))
+    said = Line(
+        "continuation",
+        "nats per byte",
+        estimate,
+        5.545,
+        "sentinel",
+        ("100% cut to fit 1024 tokens",),
+    )
     console = Console(width=76)
     with console.capture() as captured:
         console.print(tables.shown({"a_run_of_another_name": [said]}, {"a_run_of_another_name": 0}))

@@ -86,7 +86,7 @@ def test_a_model_reads_the_inputs_cut_as_in_training(exam, kind, room):
         0.5,
         "said",
     )
-    assert right.notes == ("50% cut to fit", "50% said no end in 8 tokens")
+    assert right.notes == (f"50% cut to fit {room} tokens", "50% said no end in 8 tokens")
     assert math.isnan(bleu.found.value) and math.isnan(bleu.found.low) and bleu.found.items == 2
 
 
