@@ -15,10 +15,10 @@ import jax
 
 from archlab import account, agreement, directory, footprint, processes
 from archlab import start as starts
+from archlab.data import sources
 from archlab.data.pipeline import Rows
 from archlab.data.prefetch import Prefetch
 from archlab.data.recipes import Preparation, Recipe, prepare
-from archlab.data.sources import SPLITS
 from archlab.evaluation.validation import validate
 from archlab.ledger import Ledger
 from archlab.plain import kept
@@ -86,12 +86,14 @@ def train(
         if end:
             progress.say(f"already finished: {account.verdict(out, end)}")
             return end
-        progress.wait("encoding the text and compiling")
+        if run.data.folder:
+            sources.folder(run.data.folder)  # else it would be missed after compiling alone
         optimizer = run.optimizer if programs[0].keeps_moments else None
         start = starts.found(run.start, out, devices, bool(done), optimizer)
         if start:
             programs[0] = dataclasses.replace(programs[0], start=start.model)
             programs[0].check()
+        progress.wait("encoding the text and compiling")
         program = programs[position.stage]
         is_due = position.step < program.stage.total_steps
         recipes = _encoded(run, modules, closing, progress, program if is_due else None)
@@ -205,7 +207,7 @@ def _rows(program: Program, recipe: Recipe, closing: contextlib.ExitStack) -> di
     """The rows of a stage, by split; there may be none to validate on."""
     found = {
         split: closing.enter_context(contextlib.closing(program.rows(recipe, split)))
-        for split in SPLITS
+        for split in sources.SPLITS
         if split == "train" or recipe.has(split)
     }
     if processes.many() > 1 and not all(rows.is_repeatable for rows in found.values()):

@@ -104,6 +104,17 @@ def test_a_stopped_run_says_how_it_goes_on(monkeypatch, capsys, tmp_path, there,
     assert f"{said} {tmp_path / 'run'}" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_found_before_anything_is_said(fails, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = {
+        "Data.folder=nowhere": "Data.folder='nowhere' is not a directory",
+        "Run.start=gone": "Run.start: there is no folder gone",
+    }
+    for setting, wrong in said.items():
+        assert wrong in fails("train", "own_text", "--set", setting)
+    assert not list(tmp_path.iterdir())
+
+
 def test_config_counts(capsys):
     assert commands.main(["config", "flan_t5_xxl"]) == 0
     said = capsys.readouterr().out
