@@ -1,7 +1,8 @@
 """Stop: what Ctrl-C, or a scheduler's SIGTERM, asks of a program.
 
 Once somebody asks between two steps whether to stop, the first signal waits for that, and a second
-one ends the program there and then. Before, there is nothing to save, and the first one does.
+one ends the program there and then. Before, there is nothing to save, and the first one does. A
+person is told that it waits; SIGTERM comes from a program, as where Ctrl-C is handed on.
 
 Why a thread: Python runs its handlers between two of its own instructions, and compiling a large
 model is one that takes minutes. Why no exception: raised anywhere, it may be swallowed anywhere.
@@ -26,13 +27,13 @@ class Stop:
               step()
 
     Args:
-      last: gives the program's last words, if it ends there and then.
+      last: gives the program's last words, if it ends there and then; "" says nothing.
     """
 
     def __init__(self, last: Callable[[], str] = lambda: "stopped"):
         self.last = last
         self._heard: int | None = None
-        self._is_asked = False
+        self._is_asked = self._is_ending = False
 
     def __enter__(self) -> "Stop":
         self._end, self._ear = os.pipe()
@@ -40,10 +41,13 @@ class Stop:
         self._wake = signal.set_wakeup_fd(self._ear, warn_on_full_buffer=False)
         # What a handler does is done by the thread; without one a signal would not be heard.
         self._before = {number: signal.signal(number, lambda *_: None) for number in STATUS}
-        threading.Thread(target=self._listen, args=(self._end,), daemon=True).start()
+        self._ears = threading.Thread(target=self._listen, args=(self._end,), daemon=True)
+        self._ears.start()
         return self
 
     def __exit__(self, *error) -> None:
+        if self._is_ending:
+            self._ears.join()  # ends the program; what broke meanwhile broke because others end too
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wake)
@@ -63,15 +67,17 @@ class Stop:
         while heard := os.read(end, 1):
             if heard[0] not in STATUS:
                 continue
-            is_last = self._heard is not None or not self._is_asked
+            self._is_ending = self._heard is not None or not self._is_asked
             self._heard = heard[0]
-            if is_last:
+            if self._is_ending:
                 _say(self.last())
                 os._exit(self.status)
-            _say("stops after this step; once more, and it stops at once")
+            if heard[0] == signal.SIGINT:
+                _say("stops after this step; once more, and it stops at once")
         os.close(end)
 
 
 def _say(text: str) -> None:
     cursor = CURSOR if os.isatty(ERRORS) else ""
-    os.write(ERRORS, f"{cursor}\narchlab: {text}\n".encode())
+    said = f"\narchlab: {text}\n" if text else ""
+    os.write(ERRORS, f"{cursor}{said}".encode())

@@ -13,7 +13,7 @@ from archlab.stop import Stop
 PROGRAM = """
 import hashlib, sys, time
 from archlab.stop import Stop
-with Stop(lambda: "last words") as stop:
+with Stop(lambda: sys.argv[-1]) as stop:
     for number in range(100_000 if sys.argv[1] == "asks" else 0):
         if stop():
             print("saved", flush=True)
@@ -26,12 +26,24 @@ with Stop(lambda: "last words") as stop:
     # One instruction of Python's, as compiling is: no handler runs while it does.
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """
+BROKEN = """
+import time
+from archlab.stop import Stop
+def last():
+    time.sleep(0.5)
+    return "last words"
+with Stop(last) as stop:
+    print("up", flush=True)
+    while not stop.status:
+        time.sleep(0.01)
+    raise ValueError("the others are gone")
+"""
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 75}
 
 
-def started(*words):
+def started(*words, program=PROGRAM):
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *words],
+        [sys.executable, "-c", program, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -47,12 +59,13 @@ def test_who_asks_ends_by_itself(number):
     process.send_signal(number)
     out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (SIGNALS[number], "saved\n")
-    assert errors == "\narchlab: stops after this step; once more, and it stops at once\n"
+    told = "\narchlab: stops after this step; once more, and it stops at once\n"
+    assert errors == (told if number == signal.SIGINT else "")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_second_signal_ends_it_at_once(number):
-    process = started("asks", "stays")
+    process = started("asks", "stays", "last words")
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saved\n"
     process.send_signal(number)
@@ -61,12 +74,19 @@ def test_a_second_signal_ends_it_at_once(number):
     assert errors.endswith("\narchlab: last words\n")
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_where_nobody_asks_the_first_ends_it_even_within_an_instruction(number):
-    process = started("never", "")
+@pytest.mark.parametrize("number, last", [*zip(SIGNALS, ["last words", ""], strict=True)])
+def test_where_nobody_asks_the_first_ends_it_even_within_an_instruction(number, last):
+    process = started("never", last)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (SIGNALS[number], "\narchlab: last words\n")
+    assert (process.returncode, errors) == (SIGNALS[number], f"\narchlab: {last}\n" * bool(last))
+
+
+def test_what_breaks_while_it_ends_is_not_told():
+    process = started(program=BROKEN)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (75, "\narchlab: last words\n")
 
 
 def test_what_was_before_is_put_back():

@@ -55,7 +55,7 @@ def train(
 
     def last() -> str:
         crew.fail("it was stopped", stop.status)
-        return _standing(folder)
+        return _standing(folder) if crew.is_first() else ""
 
     stop.last = last
     text, own = read.gin_text, tuple(modules)
@@ -72,7 +72,8 @@ def train(
         print(f"archlab: error: {lost}; {_standing(folder)}", file=sys.stderr)
         raise typer.Exit(crew.LOST) from None
     if is_stopped:
-        print(f"archlab: {_standing(folder)}", file=sys.stderr)
+        if crew.is_first():
+            print(f"archlab: {_standing(folder)}", file=sys.stderr)
         raise typer.Exit(stop.status or crew.LOST)  # one that was not asked stops with the others
 
 

@@ -188,8 +188,10 @@ def test_one_then_two_that_are_stopped_then_four_go_on_with_the_same_rows(both, 
     assert [process.status() for process in two] == [75, 75]
     stood = lines(out, "train")[-1]["step"]
     assert SAVED < stood < STEPS and trained.load(out).step == stood
-    for process in two:
-        assert f"goes on from checkpoint {stood} in {out}" in process.errors.read_text()
+    said = "".join(process.errors.read_text() for process in two)
+    assert re.findall("archlab: .*", said) == [
+        f"archlab: stopped; the same command goes on from checkpoint {stood} in {out}"
+    ]
     assert_done(start(out, 4))
     assert_near(runs / "one", out, after=SAVED)
 
