@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from archlab import config
 from archlab.data.options import Data
 from archlab.mesh import Mesh
-from tests import xla
+from tests import shared, xla
 from tests.docs.pages import HOME, MARKS, PAGES, RUN, SHOWN, blocks
 from tests.docs.shell import LEARNT, Shell, encode
 
@@ -74,6 +74,13 @@ def granted(page):
 def fits(name, pattern):
     inner = re.sub(r"\{(.*?)\}", lambda one: f"(?:{one[1].replace(',', '|')})", pattern)
     return re.fullmatch(inner.replace("*", r"\w*"), name) is not None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_shared():
+    """By pages that train the same."""
+    with shared.programs():
+        yield
 
 
 @pytest.fixture(autouse=True)
