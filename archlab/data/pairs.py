@@ -5,6 +5,7 @@ document is drawn, a line of a file or a whole module.
 """
 
 import ast
+import collections
 import dataclasses
 import textwrap
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from archlab.data.sources import Document, Source
 
 NAMES = ("inputs", "targets")  # of a line's fields
 SUPERVISED = "supervised"  # what is learnt of them, where others say an objective
+HOLDS = ("body", "handlers", "orelse", "finalbody", "cases")  # parts of a statement with others in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +89,8 @@ def described(content: bytes) -> Iterator[tuple[str, str]]:
         tree, text = ast.parse(content), content.decode("utf-8").split("\n")
     except (SyntaxError, ValueError, RecursionError):
         return
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or len(node.body) < 2:
+    for node in _functions(tree):
+        if len(node.body) < 2:
             continue
         said = (ast.get_docstring(node) or "").partition("\n\n")[0]
         first, second = node.body[:2]
@@ -99,3 +101,14 @@ def described(content: bytes) -> Iterator[tuple[str, str]]:
                 *text[last : node.end_lineno],
             ]
             yield textwrap.dedent("\n".join(kept)), " ".join(said.split())
+
+
+def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions in a tree, outer ones first; expressions, which hold none, are passed by."""
+    left = collections.deque([tree])
+    while left:
+        node = left.popleft()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        for part in HOLDS:
+            left.extend(getattr(node, part, ()))

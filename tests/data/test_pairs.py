@@ -55,6 +55,35 @@ def test_a_function_is_asked_and_what_it_does_is_said():
         assert ast.get_docstring(function) is None and said not in asked
 
 
+def test_functions_are_found_wherever_one_may_stand_in_the_order_of_the_tree():
+    def one(name: str, *within: str) -> str:
+        held = "\n".join(within)
+        return f"def {name}():\n    'Says {name}.'\n{textwrap.indent(held, '    ')}\n    return 1\n"
+
+    def under(head: str, name: str) -> str:
+        return f"{head}:\n{textwrap.indent(one(name), '    ')}"
+
+    parts = [
+        *(under(head, f"loop{n}") for n, head in enumerate(("for x in y", "else"))),
+        *(under(head, f"long{n}") for n, head in enumerate(("while x", "else"))),
+        *(under(head, f"case{n}") for n, head in enumerate(("if x", "elif y", "else"))),
+        *(under(head, f"try{n}") for n, head in enumerate(("try", "except A", "else", "finally"))),
+        under("match x:\n case 1", "match"),
+        under("class A", "own"),
+        under("with x", "with_"),
+        under("async def outer()", "inner"),
+        one("around", one("within")),
+    ]
+    module = "\n".join(parts)
+    walked = [ast.get_docstring(node) for node in ast.walk(ast.parse(module)) if is_function(node)]
+    found = [said for _, said in pairs.described(module.encode())]
+    assert found == [said for said in walked if said] and len(found) == 17
+
+
+def is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
 @pytest.mark.parametrize("content", [b"def broken(:", b"\0", b"x = '\xff'", b""])
 def test_what_is_no_python_has_no_pairs(content):
     assert [*pairs.described(content)] == []
