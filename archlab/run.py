@@ -87,7 +87,7 @@ def train(
             progress.say(f"already finished: {account.verdict(out, end)}")
             return end
         if run.data.folder:
-            sources.folder(run.data.folder)  # else it would be missed after compiling alone
+            sources.there(run.data.folder)  # else it would be missed after compiling alone
         optimizer = run.optimizer if programs[0].keeps_moments else None
         start = starts.found(run.start, out, devices, bool(done), optimizer)
         if start:

@@ -99,11 +99,8 @@ def write(model: Model, folder: Path, most: int = shards.BYTES) -> str:
 def _ids(model: Model, family: Family) -> dict[str, int]:
     """The ids that have a role, those that the table has a row for."""
     vocabulary = model.vocabulary
-    roles: dict[str, int | None] = {"pad_token_id": vocabulary.pad, "eos_token_id": vocabulary.end}
+    assert vocabulary.start is not None, "once it is made, a vocabulary has one"
+    roles = {"pad_token_id": vocabulary.pad, "eos_token_id": vocabulary.end}
     is_pair = model.architecture.kind == "encoder_decoder"
     roles["decoder_start_token_id" if is_pair else "bos_token_id"] = vocabulary.start
-    return {
-        role: token
-        for role, token in roles.items()
-        if token is not None and token < model.size.vocab
-    }
+    return {role: token for role, token in roles.items() if token < model.size.vocab}

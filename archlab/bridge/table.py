@@ -64,8 +64,9 @@ class Pair:
     @functools.cached_property
     def _dimensions(self) -> list[tuple[int, str]]:
         """How many weights each stored dimension holds, and its letters."""
-        found = _DIMENSION.findall(self.layout)
-        return [(int(many or 1), letters) for many, letters in found]
+        found = [_DIMENSION.fullmatch(word) for word in self.layout.split()]
+        assert all(found), self.layout
+        return [(int(one[1] or 1), one[2]) for one in found if one]
 
     @property
     def _letters(self) -> str:

@@ -142,6 +142,14 @@ def python_stdlib(folder: str | None = None) -> Source:
     return Source("python_stdlib", root, files)
 
 
+def there(folder: str) -> Path:
+    """Args: folder: the user's. Returns: its path. Raises: ValueError: none is there."""
+    root = absolute(folder).resolve()
+    if not root.is_dir():
+        raise Refusal(f"Data.folder={folder!r} is not a directory{beside(root)}", "Data.folder")
+    return root
+
+
 def folder(folder: str | None = None) -> Source:
     """The user's own text: each .txt file and each .jsonl line a document.
 
@@ -158,9 +166,7 @@ def folder(folder: str | None = None) -> Source:
     if not folder:
         what = "the folder_… tasks read your own text; say where: --set Data.folder=DIR"
         raise Refusal(what, "Data.folder")
-    root = absolute(folder).resolve()
-    if not root.is_dir():
-        raise Refusal(f"Data.folder={folder!r} is not a directory{beside(root)}", "Data.folder")
+    root = there(folder)
     files = _find(root, SUFFIXES, lambda part: not part.startswith("."))
     if not files:
         what = f"Data.folder={folder!r} holds no {', '.join(SUFFIXES)} files"
