@@ -1,4 +1,4 @@
-"""Programs that the runs of one process share, where they would compile the same one again.
+"""Programs that the runs of one process share, and one device to compile them for.
 
 A run that goes on compiles what it began with. In a process of its own it does so for real
 (`test_a_process_killed_outright_goes_on_to_the_same_bits`); here it is handed the same program, for
@@ -10,9 +10,11 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 
+import jax
 import pytest
 
 from archlab.data.options import Data
+from archlab.mesh import Mesh
 from archlab.program import Program
 
 # Which no program depends on.
@@ -35,4 +37,15 @@ def programs() -> Iterator[None]:
         for name in ("learn", "score"):
             once = functools.cache(vars(Program)[name].func)
             patch.setattr(Program, name, property(lambda program, once=once: once(bare(program))))
+        yield
+
+
+@contextlib.contextmanager
+def one_device() -> Iterator[None]:
+    """Within it, who names no devices has the first: programs for one compile in less time."""
+    build = Mesh.build
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Mesh, "build", lambda mesh, given=None: build(mesh, given or jax.devices()[:1])
+        )
         yield

@@ -4,17 +4,16 @@ import dataclasses
 import math
 import re
 
-import jax
 import pytest
 
 from archlab import config, experiments, record
 from archlab import run as runs
 from archlab.data.options import Data
 from archlab.data.recipes import Recipe, prepare
-from archlab.mesh import Mesh
 from archlab.model.transformer import parameters
 from archlab.plan import Plan
 from archlab.settings import Run
+from tests import shared
 
 TWIN = "_tiny"
 TWINS = sorted(path.stem for path in (experiments.home() / "experiments").glob(f"*{TWIN}.gin"))
@@ -162,12 +161,11 @@ def encoded():
 @pytest.mark.parametrize("name", alone())
 def test_a_twin_trains_through_all_its_stages(name, encoded, tmp_path, monkeypatch):
     # On one device and without validation, which others test: compiling is what takes long.
-    build = Mesh.build
-    monkeypatch.setattr(Mesh, "build", lambda mesh: build(mesh, jax.devices()[:1]))
     monkeypatch.setattr(Recipe, "has", lambda recipe, split: split == "train")
     run = dataclasses.replace(config.read(name).run, record_every=1)
     assert {stage.mixture for stage in run.stages} <= {*encoded}
-    runs.train(run, tmp_path / "run", name)
+    with shared.one_device():
+        runs.train(run, tmp_path / "run", name)
     lines = record.read(tmp_path / "run" / "metrics.jsonl")
     learnt = [line for line in lines if line["kind"] == "train"]
     steps = [(n, step) for n, stage in enumerate(run.stages) for step in range(1, stage.steps + 1)]

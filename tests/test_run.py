@@ -177,14 +177,13 @@ def test_it_learns_and_says_so(straight):
     assert end["ledger"]["padding"] == 0.0
 
 
-def test_what_is_trained_in_bfloat16_is_read_back(folder, tmp_path, monkeypatch):
+def test_what_is_trained_in_bfloat16_is_read_back(folder, tmp_path):
     """The systems people know train so in every architecture (`test_experiments_named.py`)."""
-    build = Mesh.build  # one device, for which a program compiles faster; others train on several
-    monkeypatch.setattr(Mesh, "build", lambda mesh, _=None: build(mesh, jax.devices()[:1]))
     name, stages = "encoder_decoder", [corpus.stage("prefix_lm", steps=3)]
     run = corpus.run(folder, name, stages, precision="bfloat16", remat="minimal", tensorboard=True)
-    runs.train(run, tmp_path / "run", "test")
-    read = trained.load(tmp_path / "run")
+    with shared.one_device():  # others train on several
+        runs.train(run, tmp_path / "run", "test")
+        read = trained.load(tmp_path / "run")
     assert read.run == run and read.step == 3
     assert read.model.architecture == Architecture(name)
     leaves, _ = jax.tree_util.tree_flatten_with_path(read.weights)

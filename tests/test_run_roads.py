@@ -3,12 +3,10 @@
 import dataclasses
 import json
 
-import jax
 import pytest
 
 from archlab import record
 from archlab import run as runs
-from archlab.mesh import Mesh
 from tests import corpus, shared
 from tests.test_run import assert_same, killed_at
 
@@ -30,10 +28,10 @@ ROADS = {"mine": "windows", "copied": "examples", "odd": "streaming"}
 
 
 @pytest.fixture(autouse=True)
-def one_device(monkeypatch):
-    """Which compiles and trains in less time; meshes are tried elsewhere."""
-    build = Mesh.build
-    monkeypatch.setattr(Mesh, "build", lambda mesh: build(mesh, jax.devices()[:1]))
+def one_device():
+    """Meshes are tried elsewhere."""
+    with shared.one_device():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

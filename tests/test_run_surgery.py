@@ -11,7 +11,6 @@ import pytest
 from archlab import directory, record, trained
 from archlab import run as runs
 from archlab.architecture import Architecture
-from archlab.mesh import Mesh
 from archlab.model.transformer import parameters
 from archlab.refusal import Refusal
 from archlab.surgery.choices import Surgery
@@ -31,10 +30,8 @@ SETTINGS = {"save_every": 2}
 
 @pytest.fixture(scope="module", autouse=True)
 def one_device():
-    """A program for one compiles faster; `surgery/test_transplant.py` has several."""
-    build = Mesh.build
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Mesh, "build", lambda mesh, _=None: build(mesh, jax.devices()[:1]))
+    """`surgery/test_transplant.py` has several."""
+    with shared.one_device():
         yield
 
 

@@ -4,14 +4,12 @@ import json
 import re
 import shutil
 
-import jax
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from archlab import config
 from archlab.data.options import Data
-from archlab.mesh import Mesh
 from tests import shared, xla
 from tests.docs.pages import HOME, MARKS, PAGES, RUN, SHOWN, blocks
 from tests.docs.shell import LEARNT, Shell, encode
@@ -86,11 +84,9 @@ def programs_are_shared():
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
     """Compiling is what takes long, and others test meshes."""
-    build = Mesh.build
-    monkeypatch.setattr(
-        Mesh, "build", lambda mesh, given=None: build(mesh, given or jax.devices()[:1])
-    )
     monkeypatch.setenv("XLA_FLAGS", xla.flags())  # of notebooks
+    with shared.one_device():
+        yield
 
 
 @pytest.mark.parametrize("name", named)
